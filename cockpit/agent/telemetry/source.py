@@ -1,0 +1,37 @@
+"""Where readings come from: the seam between the sampler and NVML, the simulation or a replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cockpit.model import BoxInfo, Event, Gpu
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pass over the box. `gpus` have no health state yet; `events` have id 0."""
+
+    time_s: float
+    gpus: tuple[Gpu, ...]
+    events: tuple[Event, ...] = ()
+
+
+class Source(Protocol):
+    """Something that can be sampled.
+
+    Every method is called from the sampler's thread, never from the event loop, and may block; only
+    `close` and `box` may be called from another.
+    """
+
+    def open(self) -> BoxInfo:
+        """Find the GPUs. A box whose driver is away is a BoxInfo with a `problem`, not an error."""
+
+    def sample(self) -> Sample:
+        """Read every GPU once. Never raises for a GPU or driver that fails: that is a reading too."""
+
+    def box(self) -> BoxInfo:
+        """The box as last seen; its `revision` has grown if anything in it changed."""
+
+    def close(self) -> None:
+        """Release the driver and end any thread. Safe to call twice."""

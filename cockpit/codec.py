@@ -1,0 +1,134 @@
+"""Frozen dataclasses to JSON values and back.
+
+Encoding leaves the walk to the C encoder (`default=vars`); decoding builds one converter per class
+from its annotations and keeps it. Unknown keys are ignored, so that an older program can read a
+newer one's messages; a missing key takes the field's default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Converter = Callable[[Any], Any]
+
+
+def dumps(value: Any) -> str:
+    """`value` (dataclasses included, at any depth) as one line of JSON, without a newline.
+
+    Raises ValueError for NaN or infinity, which JSON does not have.
+    """
+    return json.dumps(
+        value, default=vars, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def loads(cls: type[T], data: Any) -> T:
+    """Build a `cls` from decoded JSON. Raises ValueError that names the field that was wrong."""
+    result: T = _converter(cls)(data)
+    return result
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@lru_cache(maxsize=None)
+def _converter(annotation: Any) -> Converter:
+    """A function that turns a JSON value into what `annotation` says."""
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return _dataclass_converter(annotation)
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is tuple:
+        return _tuple_converter(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return _union_converter(arguments)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _expect(dict, "an object")
+    if annotation is float:
+        return _number
+    if annotation in (int, str, bool):
+        return _expect(annotation, {int: "an integer", str: "text", bool: "true or false"}[annotation])
+    return _same
+
+
+def _expect(kind: type, words: str) -> Converter:
+    def convert(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {words}, got {value!r:.60}")
+        return value
+
+    return convert
+
+
+def _number(value: Any) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise ValueError(f"expected a number, got {value!r:.60}")
+    return float(value)
+
+
+def _tuple_converter(arguments: tuple[Any, ...]) -> Converter:
+    item = _converter(arguments[0])
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise ValueError(f"expected a list, got {value!r:.60}")
+        return tuple(value) if item is _same else tuple([item(entry) for entry in value])
+
+    return convert
+
+
+def _union_converter(arguments: tuple[Any, ...]) -> Converter:
+    choices = [_converter(argument) for argument in arguments if argument is not type(None)]
+    optional = type(None) in arguments
+    if len(choices) == 1 and optional:
+        only = choices[0]
+        return lambda value: None if value is None else only(value)
+
+    def convert(value: Any) -> Any:
+        if value is None and optional:
+            return None
+        problem: ValueError | None = None
+        for choice in choices:
+            try:
+                return choice(value)
+            except ValueError as error:
+                problem = error
+        raise problem or ValueError("no value fits")
+
+    return convert
+
+
+def _dataclass_converter(cls: type) -> Converter:
+    hints = typing.get_type_hints(cls)
+    names = [item.name for item in dataclasses.fields(cls)]
+    converters: dict[str, Converter] | None = None
+
+    def convert(value: Any) -> Any:
+        nonlocal converters
+        if converters is None:
+            converters = {name: _converter(hints[name]) for name in names}
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object for {cls.__name__}, got {value!r:.60}")
+        known: dict[str, Any] = {}
+        for name, entry in value.items():
+            converter = converters.get(name)
+            if converter is None:
+                continue
+            try:
+                known[name] = converter(entry)
+            except ValueError as error:
+                raise ValueError(f"{cls.__name__}.{name}: {error}") from None
+        try:
+            return cls(**known)
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from None
+
+    return convert

@@ -1,0 +1,143 @@
+"""What the desk and an agent say to each other: JSON-RPC 2.0, one message a line, UTF-8.
+
+A request has an `id` and gets exactly one response; a message without one is a notification.
+Batches are not used. A line longer than MAX_LINE_BYTES ends the connection with an error.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from cockpit import codec
+
+PROTOCOL = 1
+"""Grows when a method changes its meaning; `hello` compares it."""
+
+MAX_LINE_BYTES = 4 * 1024 * 1024
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+NOT_FOUND = -32001
+REFUSED = -32002
+NOT_PERMITTED = -32003
+
+METHODS: dict[str, str] = {
+    "hello": "{version, protocol} → {version, protocol, pid, name, box: BoxInfo}",
+    "box": "{} → BoxInfo",
+    "snapshot": "{} → Snapshot, the newest one; waits for the first",
+    "subscribe": "{topics: [snapshot|event|job], interval_s} → {}; then notifications of the same"
+    " names with a Snapshot, an Event or a Job; replaces this connection's earlier subscription",
+    "history": "{gpu: uuid, metric, since_s, until_s, points} → Series",
+    "energy": "{since_s, until_s} → {days: [{day, gpu, energy_j}]}",
+    "events": "{since_s, after_id, limit} → {events: [Event], last_id}",
+    "process.stop": "{pid, start_ticks, force} → {} (SIGTERM, or SIGKILL with force; your own only)",
+    "job.submit": "JobRequest → Job",
+    "job.list": "{} → {jobs: [Job]}, newest first",
+    "job.show": "{id} → Job",
+    "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
+    "job.log": "{id, offset, limit} → {offset, data: base64, end, size, ended}; a negative offset"
+    " counts from the end",
+    "job.events": "{id, offset, limit} → {offset, events: [object], end, ended}",
+    "job.metrics": "{id, points} → {metrics: {name: [[step, time_s, value]…]}}",
+    "job.frame": "{id, name, after} → {sequence, width, height, low, high, step, time_s,"
+    " data: base64 of zlib of width×height bytes, row by row from the top} or {sequence} if no newer",
+    "simulate.fault": "{gpu: index, kind, clear} → {}; the simulated source only",
+    "shutdown": "{} → {}; jobs go on in their shims",
+}
+"""Every method: its parameters and its result."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call (`id` set) or a notification (`id` None)."""
+
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """The answer to the request with the same `id`: a result, or an error."""
+
+    id: int | str | None
+    result: Any = None
+    error: RpcError | None = None
+
+
+class RpcError(Exception):
+    """An error as it travels: JSON-RPC's code and message, and advice in its data."""
+
+    def __init__(self, code: int, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.advice = advice
+
+
+def encode_request(method: str, params: Any, request_id: int | str | None = None) -> bytes:
+    """One line, newline included. `params` may be a dataclass or a dict."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+    if request_id is not None:
+        message["id"] = request_id
+    return codec.dumps(message).encode() + b"\n"
+
+
+def encode_result(request_id: int | str | None, result: Any) -> bytes:
+    """The response line to a request that went well."""
+    return codec.dumps({"jsonrpc": "2.0", "id": request_id, "result": result}).encode() + b"\n"
+
+
+def encode_error(request_id: int | str | None, error: RpcError) -> bytes:
+    """The response line to a request that did not."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.advice:
+        body["data"] = {"advice": error.advice}
+    return codec.dumps({"jsonrpc": "2.0", "id": request_id, "error": body}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Request | Response:
+    """One line to a message. Raises RpcError (PARSE_ERROR, INVALID_REQUEST or INVALID_PARAMS)."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RpcError(PARSE_ERROR, f"not JSON: {error}") from None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        raise RpcError(INVALID_REQUEST, 'not a JSON-RPC 2.0 message: "jsonrpc" must be "2.0"')
+    request_id = message.get("id")
+    if request_id is not None and type(request_id) not in (int, str):
+        raise RpcError(INVALID_REQUEST, '"id" must be an integer or text')
+    if "method" in message:
+        return _request(message, request_id)
+    if "error" in message:
+        return Response(request_id, error=_error(message["error"]))
+    if "result" in message:
+        return Response(request_id, result=message["result"])
+    raise RpcError(INVALID_REQUEST, 'a message needs "method", "result" or "error"')
+
+
+def _request(message: dict[str, Any], request_id: int | str | None) -> Request:
+    method, params = message["method"], message.get("params", {})
+    if not isinstance(method, str):
+        raise RpcError(INVALID_REQUEST, '"method" must be text')
+    if not isinstance(params, dict):
+        raise RpcError(INVALID_PARAMS, '"params" must be an object')
+    return Request(method, params, request_id)
+
+
+def _error(body: Any) -> RpcError:
+    if not isinstance(body, dict):
+        return RpcError(INTERNAL_ERROR, "an error without a body")
+    data = body.get("data")
+    advice = data.get("advice", "") if isinstance(data, dict) else ""
+    code = body.get("code")
+    return RpcError(
+        code if type(code) is int else INTERNAL_ERROR,
+        str(body.get("message", "an error without a message")),
+        str(advice),
+    )

@@ -1,0 +1,60 @@
+"""What the desk tells an agent at its start. Plain dataclasses: the agent never reads cockpit.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a GPU stops being simply ok."""
+
+    margin_warning_c: float = 5.0
+    """Thermal margin at or below which a GPU is in warning."""
+    margin_critical_c: float = 0.0
+    memory_temperature_warning_c: float = 95.0
+    ecc_corrected_per_hour_warning: float = 100.0
+    pcie_utilization_percent: float = 20.0
+    """PCIe below its maximum is told only when the GPU is at least this busy (it idles slower)."""
+    orphan_memory_bytes: int = 1 << 30
+    """Memory held on a GPU with no process to show for it, beyond what the driver itself takes."""
+    idle_hold_s: float = 3600.0
+    """A process that holds memory while the GPU does nothing for this long is told."""
+    power_budget_percent: float = 95.0
+    """Share of the power budget above which the box alerts."""
+
+
+@dataclass(frozen=True)
+class SimulateSettings:
+    """The simulated box. Faults are `gpu:kind` strings, kind one of lost, hot, ecc, xid, link, slow."""
+
+    kind: Literal["pcie", "sxm", "nvl"] = "pcie"
+    gpu_count: int = 10
+    seed: int = 1
+    faults: tuple[str, ...] = ()
+    demo: bool = False
+    """Run made-up background jobs, so that an otherwise empty box has something to show."""
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """Everything an agent can be told."""
+
+    name: str = "local"
+    """Which agent this is: names its socket and state directory."""
+    source: Literal["auto", "nvml", "simulated", "replay"] = "auto"
+    interval_s: float = 1.0
+    process_interval_s: float = 3.0
+    idle_exit_s: float | None = 60.0
+    """End after this long with no client and no job; None stays for ever (systemd)."""
+    stuck_after_s: float = 3.0
+    """A driver call that takes longer costs its GPU, and only that GPU."""
+    history: bool = True
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    simulate: SimulateSettings = field(default_factory=SimulateSettings)
+    replay_file: str | None = None
+    replay_speed: float = 1.0
+    power_budget_w: float | None = None
+    price_per_kwh: float | None = None
+    currency: str = "€"
