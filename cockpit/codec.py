@@ -12,7 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def dumps(value: Any) -> str:
 
 def loads(cls: type[T], data: Any) -> T:
     """Build a `cls` from decoded JSON. Raises ValueError that names the field that was wrong."""
-    result: T = _converter(cls)(data)
+    result: T = _converter(typing.cast(Any, cls))(data)
     return result
 
 
@@ -39,7 +39,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def _converter(annotation: Any) -> Converter:
     """A function that turns a JSON value into what `annotation` says."""
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
@@ -55,7 +55,9 @@ def _converter(annotation: Any) -> Converter:
     if annotation is float:
         return _number
     if annotation in (int, str, bool):
-        return _expect(annotation, {int: "an integer", str: "text", bool: "true or false"}[annotation])
+        return _expect(
+            annotation, {int: "an integer", str: "text", bool: "true or false"}[annotation]
+        )
     return _same
 
 

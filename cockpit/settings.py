@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,3 +59,16 @@ class AgentSettings:
     power_budget_w: float | None = None
     price_per_kwh: float | None = None
     currency: str = "€"
+
+
+@dataclass(frozen=True)
+class TerminalSettings:
+    """How the terminal looks and feels; from `[terminal]` and `[keys]` of cockpit.toml."""
+
+    theme: str = "midnight"
+    refresh_s: float = 1.0
+    color: Literal["auto", "truecolor", "256", "ansi", "none"] = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Action name → keys, comma separated, in Textual's key names."""
+    theme_directories: tuple[str, ...] = ()
+    """Searched after the shipped themes, so that a user's theme of the same name wins."""

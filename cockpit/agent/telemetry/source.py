@@ -17,6 +17,17 @@ class Sample:
     events: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True)
+class JobLoad:
+    """A running job as telemetry needs it: whose processes are its own, and which GPUs it was given."""
+
+    job: str
+    pid: int
+    """The job's first process; its tree is found below it."""
+    gpus: tuple[str, ...]
+    """UUIDs."""
+
+
 class Source(Protocol):
     """Something that can be sampled.
 
