@@ -1,0 +1,85 @@
+"""From the command line and the configuration to a Box."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cockpit.cli.options import GlobalOptions
+from cockpit.client import Box
+from cockpit.config import Config, load
+from cockpit.errors import UsageError
+from cockpit.settings import AgentSettings
+
+T = TypeVar("T")
+
+
+def open_box(arguments: argparse.Namespace) -> Box:
+    """The box this command line is about; nothing is started before the box is used.
+
+    Raises UsageError for a configuration or a recording that cannot be right.
+    """
+    options = options_of(arguments)
+    return box_for(load_config(options), options)
+
+
+def options_of(arguments: argparse.Namespace) -> GlobalOptions:
+    """The global options of a parsed command line."""
+    options = getattr(arguments, "options", None)
+    return options if isinstance(options, GlobalOptions) else GlobalOptions()
+
+
+def load_config(options: GlobalOptions) -> Config:
+    """The configuration as the files, the environment and the command line have it."""
+    overrides: dict[str, Any] = {}
+    if options.simulate is not None:
+        overrides["simulate.kind"] = options.simulate
+    if options.simulate is not None or options.demo:
+        overrides["agent.source"] = "simulated"
+    if options.demo:
+        overrides["simulate.demo"] = True
+    return load(options.config, overrides)
+
+
+def box_for(config: Config, options: GlobalOptions) -> Box:
+    """The box of a configuration, reached through the agent on this machine."""
+    from cockpit.transports.local import LocalTransport
+
+    return Box(LocalTransport(agent_settings(config, options)))
+
+
+def agent_settings(config: Config, options: GlobalOptions) -> AgentSettings:
+    """What the agent is told. Every kind of box has an agent of its own, by name."""
+    settings = config.agent_settings()
+    if options.replay is not None:
+        return _replay(settings, options)
+    if settings.source == "simulated":
+        name = f"simulated-{settings.simulate.kind}" + ("-demo" if settings.simulate.demo else "")
+        return replace(settings, name=name)
+    return settings
+
+
+def _replay(settings: AgentSettings, options: GlobalOptions) -> AgentSettings:
+    from hashlib import blake2s
+
+    assert options.replay is not None
+    path = Path(options.replay).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"--replay: there is no file {path}", "`cockpit record FILE` makes one.")
+    name = blake2s(str(path).encode(), digest_size=4).hexdigest()
+    return replace(
+        settings,
+        name=f"replay-{name}",
+        source="replay",
+        replay_file=str(path),
+        replay_speed=options.speed or 1.0,
+    )
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run an async command to its end. Ctrl+C cancels it and ends the program quietly."""
+    return asyncio.run(work)

@@ -1,0 +1,36 @@
+"""`cockpit` without a command: the terminal, or a plain page where there is no terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cockpit.cli.connect import box_for, load_config
+from cockpit.cli.options import GlobalOptions
+
+
+def open_terminal(options: GlobalOptions) -> int:
+    """Open the terminal; where that cannot be drawn, print the status once and say so."""
+    reason = _why_not()
+    if reason:
+        import argparse
+
+        from cockpit.cli.status import status
+
+        print(f"cockpit: {reason}, so here is the status once", file=sys.stderr)
+        arguments = argparse.Namespace(options=options, json=False, watch=None)
+        status.run(arguments)
+        return 0
+    from cockpit import tui
+
+    config = load_config(options)
+    return tui.run(box_for(config, options), config.terminal_settings())
+
+
+def _why_not() -> str | None:
+    """Why no full-screen program can be drawn here; None when it can."""
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        return "this is not a terminal"
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        return "this terminal cannot move its cursor (TERM is empty or dumb)"
+    return None
