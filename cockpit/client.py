@@ -201,11 +201,13 @@ class Box:
         delay, lost_since = RETRY_FIRST_S, 0.0
         while True:
             try:
-                yield Connected(await self.connect())
+                connected = Connected(await self.connect())
                 connection = self._connection
                 assert connection is not None and self.info is not None
                 await connection.call("subscribe", wanted)
                 delay, lost_since = RETRY_FIRST_S, 0.0
+                # Subscribed first: a reader that now asks for the past misses nothing in between.
+                yield connected
                 async for update in connection.updates():
                     if isinstance(update, Snapshot) and update.box_revision != self.info.revision:
                         yield await self.box()
