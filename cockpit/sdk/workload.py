@@ -1,0 +1,267 @@
+"""`Job`: what a workload tells, and what it is told."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cockpit.sdk.events import Event, EventFile, Outlet, Printer, Throttle, run_later
+from cockpit.sdk.fields import to_field
+from cockpit.sdk.frames import FrameWriter
+from cockpit.sdk.parameters import Parameters, read_parameters
+
+EVENT_INTERVAL_S = 0.1
+PRINT_INTERVAL_S = 1.0
+LEVELS = ("info", "warning", "error")
+
+_FRAME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Job:
+    """This process's job. Outside cockpit the same calls print, and frames are not made."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] = os.environ,
+        arguments: Sequence[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        later: Callable[[float, Callable[[], None]], None] = run_later,
+    ) -> None:
+        """`arguments` defaults to this process's command line; the rest is for tests."""
+        self._environment = environment
+        self._arguments = arguments
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._later = later
+        self._frames: dict[str, FrameWriter | None] = {}
+        self._left_out: set[str] = set()
+        self._stopping = False
+        self._watching = False
+
+    @property
+    def under_cockpit(self) -> bool:
+        """Whether cockpit started this process and reads its events."""
+        return bool(self._environment.get("COCKPIT_EVENTS"))
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The values chosen for this run; see `Parameters.defaults` for running by hand."""
+        arguments = sys.argv[1:] if self._arguments is None else self._arguments
+        return read_parameters(self._environment, arguments)
+
+    @property
+    def directory(self) -> Path:
+        """Where this job's files belong; the current directory outside cockpit."""
+        return Path(self._environment.get("COCKPIT_JOB_DIR") or Path.cwd())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this job was asked to stop (SIGTERM or Ctrl+C).
+
+        Watches for it from the first use on, so look once at the start, and then often. A second
+        Ctrl+C ends the process the hard way.
+        """
+        if not self._watching:
+            self._watching = True
+            # Only the main thread may set handlers; elsewhere the process keeps its own.
+            with contextlib.suppress(ValueError):
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, self._stop)
+        return self._stopping
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def progress(self, done: float, total: float, unit: str = "") -> None:
+        """How far the work is, `done` of `total` in `unit`s."""
+        done_number, total_number = _number(done), _number(total)
+        if done_number is None or total_number is None:
+            self._leave_out("progress", done if done_number is None else total, None)
+            return
+        event = self._event("progress", done=done_number, total=total_number, unit=unit)
+        self._out.offer("progress", event, _newest)
+
+    def metrics(self, step: int | None = None, **values: Any) -> None:
+        """Named numbers at this moment; anything with `float()` will do. NaN is left out."""
+        known: dict[str, float] = {}
+        for name, value in values.items():
+            number = _number(value)
+            if number is None:
+                self._leave_out(f"metric {name}", value, step)
+            else:
+                known[name] = number
+        if known:
+            event = self._event("metrics", step=step, values=known)
+            self._out.offer(("metrics", frozenset(known)), event, _newest)
+
+    def kernel(
+        self,
+        name: str,
+        seconds: float,
+        count: int = 1,
+        bytes: float | None = None,
+        flops: float | None = None,
+    ) -> None:
+        """`count` launches of a kernel took `seconds` in all, moved `bytes` and did `flops`.
+
+        Report only time that was measured around a synchronization.
+        """
+        spent = _number(seconds)
+        if spent is None:
+            self._leave_out(f"kernel {name}", seconds, None)
+            return
+        event = self._event(
+            "kernel",
+            name=name,
+            seconds=spent,
+            count=int(count),
+            bytes=_number(bytes),
+            flops=_number(flops),
+        )
+        self._out.offer(("kernel", name), event, _sum_of_kernels)
+
+    def roofline(
+        self,
+        bytes_per_s: float | None = None,
+        flops_per_s: float | None = None,
+        measured: bool = True,
+        device: str = "",
+    ) -> None:
+        """What this device can do at most; `measured` is False for figures of a data sheet."""
+        self._out.send(
+            self._event(
+                "roofline",
+                bytes_per_s=_number(bytes_per_s),
+                flops_per_s=_number(flops_per_s),
+                measured=measured,
+                device=device,
+            )
+        )
+
+    def frame(
+        self,
+        name: str,
+        array: Any,
+        low: float | None = None,
+        high: float | None = None,
+        step: int = 0,
+    ) -> None:
+        """Show `array` (rows × columns, the top row first) as the live field `name`.
+
+        Drawn from `low` to `high`, by default from the least to the greatest value; NaN is drawn
+        as nothing. Raises ValueError for a bad name or an array that is not such a table.
+        """
+        if not _FRAME_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no frame name: use letters, digits, - and _")
+        if not self.under_cockpit:
+            return
+        field = to_field(array, low, high)
+        writer = self._frame_writer(name, field.width, field.height)
+        if writer is not None:
+            writer.write(field.data, field.low, field.high, step, self._wall_clock())
+
+    def image(self, path: str | os.PathLike[str]) -> None:
+        """A picture was written to `path`."""
+        self._out.send(self._event("image", path=self._told_path(path)))
+
+    def checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """A state to start again from was written to `path`."""
+        self._out.send(self._event("checkpoint", path=self._told_path(path)))
+
+    def message(self, text: str, level: str = "info") -> None:
+        """Say something to the person; also printed, so that it is in the job's log.
+
+        Raises ValueError if `level` is not info, warning or error.
+        """
+        if level not in LEVELS:
+            raise ValueError(f"{level!r} is no level: use one of {', '.join(LEVELS)}")
+        event = self._event("message", text=str(text), level=level)
+        self._out.send(event)
+        if self.under_cockpit:
+            Printer().write(event)
+
+    def flush(self) -> None:
+        """Write what waits; done by itself when the process ends."""
+        self._out.flush()
+
+    @cached_property
+    def _out(self) -> Throttle:
+        outlet: Outlet
+        if self.under_cockpit:
+            outlet, interval_s = EventFile(self._environment["COCKPIT_EVENTS"]), EVENT_INTERVAL_S
+        else:
+            outlet, interval_s = Printer(), PRINT_INTERVAL_S
+        throttle = Throttle(outlet, interval_s, self._clock, self._later)
+        atexit.register(throttle.flush)
+        return throttle
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        return {"type": kind, "time_s": self._wall_clock(), **fields}
+
+    def _frame_writer(self, name: str, width: int, height: int) -> FrameWriter | None:
+        """The ring of this name and size; None if its file could not be made, said once."""
+        key = f"{name}-{width}x{height}"
+        if key not in self._frames:
+            self._frames[key] = None
+            relative = Path("frames") / f"{key}.ring"
+            try:
+                writer = FrameWriter(self.directory / relative, width, height)
+            except OSError as error:
+                self.message(f"No live field {name}: {error.strerror or error}", "warning")
+                return None
+            self._frames[key] = writer
+            event = self._event("frame", name=name, path=str(relative), width=width, height=height)
+            self._out.send(event)
+        return self._frames[key]
+
+    def _told_path(self, path: str | os.PathLike[str]) -> str:
+        """Relative to the job's directory if it lies in there, else absolute."""
+        absolute = Path(path).absolute()
+        with contextlib.suppress(ValueError):
+            return str(absolute.relative_to(self.directory.absolute()))
+        return str(absolute)
+
+    def _leave_out(self, what: str, value: Any, step: int | None) -> None:
+        """Say, once for each name, that a value could not be told."""
+        if what in self._left_out:
+            return
+        self._left_out.add(what)
+        where = "" if step is None else f" at step {step}"
+        self.message(f"Left out {what}{where}: {value!r:.40} is not a finite number", "warning")
+
+
+def _number(value: Any) -> float | None:
+    """`value` as a finite number, or None: JSON has neither NaN nor infinity."""
+    if value is None:
+        return None
+    try:
+        number = int(value) if isinstance(value, int) else float(value)
+        return number if math.isfinite(number) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _newest(waiting: Event, event: Event) -> Event:
+    return event
+
+
+def _sum_of_kernels(waiting: Event, event: Event) -> Event:
+    sums = {key: waiting[key] + event[key] for key in ("seconds", "count")}
+    for key in ("bytes", "flops"):
+        both = waiting[key] is not None and event[key] is not None
+        sums[key] = waiting[key] + event[key] if both else None
+    return {**event, **sums}
