@@ -1,0 +1,43 @@
+"""The terminal: Textual screens over a Box. Importing this package does not import Textual."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from cockpit.settings import TerminalSettings
+
+if TYPE_CHECKING:
+    from cockpit.client import Box
+    from cockpit.plugins import Plugin
+
+
+def run(
+    box: Box,
+    terminal: TerminalSettings,
+    load_plugins: Callable[[], Sequence[Plugin]] = tuple,
+) -> int:
+    """Show the box until the user leaves; the exit code.
+
+    `load_plugins` is called when the launch screen first needs them. The process must have a
+    terminal; without one this is not the right thing to call.
+    """
+    # A terminal that vanishes must end the app, also when the parent ignored SIGHUP (nohup).
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    _choose_colors(terminal.color)
+
+    from cockpit.tui.app import CockpitApp
+
+    app = CockpitApp(box, terminal, load_plugins)
+    app.run()
+    return app.return_code or 0
+
+
+def _choose_colors(color: str) -> None:
+    if color == "none":
+        os.environ["NO_COLOR"] = "1"
+    elif color in ("truecolor", "256"):
+        # Textual reads this when it is imported.
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = color

@@ -1,0 +1,125 @@
+"""The keymap: one table of every action, its keys, its help, and the places where it applies.
+
+Lower-case hjkl always move, as in vim; where a word's letter is one of those, its capital goes
+there: `J` jobs, `L` launch. Users rebind by action name in `[keys]` of cockpit.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding
+from textual.keys import format_key
+
+Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch"]
+PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
+LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job")
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something a key does. `run` is the Textual action; the screen or the app has its method."""
+
+    name: str
+    """Stable: what users write in `[keys]`, and the id of the binding."""
+    keys: str
+    """Comma separated, in Textual's names or as single characters."""
+    help: str
+    run: str
+    where: tuple[Place, ...] = ("everywhere",)
+    label: str = ""
+    """Short word for the line of keys at the bottom; without one it is not shown there."""
+    rank: int = 50
+    """Where it stands in that line; the lowest are kept when there is little room."""
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("up", "up,k", "Move up", "move_up", LISTS),
+    Action("down", "down,j", "Move down", "move_down", LISTS),
+    Action("left", "left,h", "Move left", "move_left", LISTS),
+    Action("right", "right,l", "Move right", "move_right", LISTS),
+    Action("first", "home,g", "To the first", "move_first", LISTS),
+    Action("last", "end,G", "To the last", "move_last", LISTS),
+    Action("page_up", "pageup,ctrl+b", "A page up", "page_up", LISTS),
+    Action("page_down", "pagedown,ctrl+f", "A page down", "page_down", LISTS),
+    Action("open", "enter", "Open what is selected", "open", ("wall", "jobs", "events"), "open", 15),
+    Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
+    Action("filter", "slash", "Filter by any word", "filter", LISTS, "filter", 40),
+    Action("wall", "w", "The wall: every GPU", "go('wall')", label="wall", rank=14),
+    Action("jobs", "J", "Jobs", "go('jobs')", label="jobs", rank=25),
+    Action("events", "e", "Events: what happened and when", "go('events')", label="events", rank=30),
+    Action("launch", "L", "Launch a workload", "launch", label="launch", rank=20),
+    Action("help", "question_mark,f1", "The keys of this place", "help", label="help", rank=1),
+    Action("palette", "ctrl+p,colon", "All commands", "command_palette", label="all", rank=45),
+    Action("theme", "T", "Choose a theme", "choose_theme"),
+    Action("save", "s", "Save the screen as an SVG picture", "save_picture"),
+    Action("quit", "q,ctrl+q", "Leave; agent and jobs go on", "quit", label="quit", rank=60),
+)
+"""Everything but the digits, which always open the GPU of that number."""
+
+DIGITS = Action("gpu", "0-9", "Open the GPU of that number", "", label="GPU", rank=10)
+
+_HIDDEN_LABELS: Mapping[Place, frozenset[str]] = {
+    "wall": frozenset({"wall", "back"}),
+    "jobs": frozenset({"jobs"}),
+    "events": frozenset({"events"}),
+    "launch": frozenset({"launch", "gpu", "quit"}),
+}
+
+
+def actions(place: Place) -> list[Action]:
+    """The actions of one place (with `everywhere`: only the global ones)."""
+    return [
+        action
+        for action in ACTIONS
+        if place in action.where or (place != "everywhere" and "everywhere" in action.where)
+    ]
+
+
+def bindings(place: Place) -> list[Binding]:
+    """Textual bindings for the actions that belong to one place alone, or to the app as a whole."""
+    made = [
+        Binding(action.keys, action.run, action.help, show=False, id=action.name)
+        for action in ACTIONS
+        if place in action.where
+    ]
+    if place == "everywhere":
+        made += [
+            Binding(str(digit), f"gpu({digit})", f"Open GPU {digit}", show=False)
+            for digit in range(10)
+        ]
+    return made
+
+
+def shown_keys(action: Action, overrides: Mapping[str, str]) -> str:
+    """The keys of an action as people write them, such as `J` or `↑ k`."""
+    if action is DIGITS:
+        return action.keys
+    return " ".join(shown_key(key) for key in overrides.get(action.name, action.keys).split(","))
+
+
+def shown_key(key: str) -> str:
+    """One key as people write it."""
+    key = key.strip()
+    names = {"escape": "Esc", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn"}
+    if key.startswith("ctrl+"):
+        return "^" + key[5:]
+    return names.get(key) or format_key(key)
+
+
+def footer(place: Place) -> list[Action]:
+    """The actions in the line of keys of one place, by rank."""
+    hidden = _HIDDEN_LABELS.get(place, frozenset())
+    shown = [DIGITS, *actions(place)]
+    return sorted(
+        (action for action in shown if action.label and action.name not in hidden),
+        key=lambda action: action.rank,
+    )
+
+
+def unknown_actions(overrides: Iterable[str]) -> list[str]:
+    """Names in `[keys]` that no action has."""
+    known = {action.name for action in ACTIONS}
+    return sorted(set(overrides) - known)
