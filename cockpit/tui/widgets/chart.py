@@ -1,0 +1,257 @@
+"""TimeChart: figures over time on a fixed, printed scale, drawn line by line from a cache."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.plot import Drawn, Ink, Row, rasterise, row_of
+from cockpit.tui.widgets.scale import Scale, short, time_ticks
+from cockpit.tui.widgets.track import Column, Track
+
+_KEPT_STRIPS = 256
+
+
+@dataclass
+class Trace:
+    """One series of a chart. `color` is a theme variable; `fill` draws it as an area."""
+
+    label: str
+    color: str
+    track: Track = field(default_factory=Track)
+    fill: bool = False
+    dash: int = 0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A level that the figures should stay below, drawn across the chart."""
+
+    label: str
+    value: float
+
+
+class TimeChart(Widget):
+    """A title with the newest values, the plot with its scale at the left, times below.
+
+    Change the tracks, then call `show` with the window of time: only lines that look different are
+    painted again.
+    """
+
+    DEFAULT_CSS = "TimeChart { height: 1fr; width: 1fr; min-height: 3; }"
+
+    def __init__(
+        self,
+        title: str,
+        scale: Scale,
+        traces: Sequence[Trace],
+        *,
+        limit: Limit | None = None,
+        origin_s: float | None = None,
+        format_value: Callable[[float], str] = short,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self.title, self.traces, self.origin_s = title, list(traces), origin_s
+        self._scale, self._limit, self._format = scale, limit, format_value
+        self._window = (0.0, 60.0)
+        self._inks = Inks(self)
+        self._rows: list[tuple[object, ...]] = []
+        self._drawn_key: object = None
+        self._plot: list[Row] = []
+        self._strips: OrderedDict[tuple[object, ...], Strip] = OrderedDict()
+
+    def show(
+        self,
+        start_s: float,
+        end_s: float,
+        *,
+        scale: Scale | None = None,
+        limit: Limit | None = None,
+    ) -> None:
+        """Draw the tracks between two times (and on another scale or limit, if given)."""
+        self._window = (start_s, end_s)
+        self._scale = scale or self._scale
+        self._limit = limit or self._limit
+        self._update()
+
+    def plain_rows(self) -> list[str]:
+        """The text of the chart as it stands, for tests and screen readers."""
+        return [
+            "".join(segment.text for segment in self.render_line(y))
+            for y in range(self.size.height)
+        ]
+
+    def on_resize(self) -> None:
+        self._update()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._inks.clear()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        if len(self._rows) != self.size.height:
+            self._rows = self._compose_rows()
+        if y >= len(self._rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        key = (*self._rows[y], self.size.width)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = self._strip(self._rows[y])
+            if len(self._strips) > _KEPT_STRIPS:
+                self._strips.popitem(last=False)
+        return strip
+
+    def _update(self) -> None:
+        """Compose all rows anew and ask for those that changed to be painted."""
+        if not self.size.height or not self.is_attached:
+            return
+        before, self._rows = self._rows, self._compose_rows()
+        if len(before) != len(self._rows):
+            self.refresh()
+            return
+        changed = [y for y, row in enumerate(self._rows) if row != before[y]]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    @property
+    def _gutter(self) -> int:
+        return 5 if self.size.width >= 24 else 0
+
+    def _compose_rows(self) -> list[tuple[object, ...]]:
+        width, height = self.size
+        title: list[tuple[object, ...]] = [("title", self._title(width))] if height else []
+        axis = 1 if height >= 5 else 0
+        plot_height = max(height - 1 - axis, 0)
+        plot_width = max(width - self._gutter, 0)
+        if not plot_height or not plot_width:
+            return (title + [("blank",)] * height)[:height]
+        start_s, step_s, end_s = self._grid(plot_width)
+        labels = self._labels(plot_height)
+        plot = self._rasterise(start_s, step_s, plot_width, plot_height, tuple(labels))
+        rows: list[tuple[object, ...]] = [
+            ("plot", y / max(plot_height - 1, 1), labels.get(y, ("", "")), row)
+            for y, row in enumerate(plot)
+        ]
+        if axis:
+            ticks = time_ticks(start_s, end_s, plot_width, self.origin_s)
+            rows.append(("axis", tuple(ticks)))
+        return title + rows
+
+    def _grid(self, plot_width: int) -> tuple[float, float, float]:
+        """Start, width of a column and end, on a grid that stands still while time passes."""
+        start_s, end_s = self._window
+        span = max(end_s - start_s, 1e-3)
+        step_s = span / plot_width
+        if self.origin_s is not None:
+            return start_s, step_s, start_s + span
+        end_s = (int(end_s / step_s) + 1) * step_s
+        return end_s - span, step_s, end_s
+
+    def _rasterise(
+        self, start_s: float, step_s: float, width: int, height: int, grid_rows: tuple[int, ...]
+    ) -> list[Row]:
+        drawn: list[Drawn] = []
+        for trace in self.traces:
+            per_cell = 1 if trace.fill else 2
+            columns: list[Column | None] = trace.track.columns(
+                start_s, step_s / per_cell, width * per_cell
+            )
+            drawn.append(Drawn(tuple(columns), trace.fill, trace.dash))
+        limits = (self._limit.value,) if self._limit else ()
+        key = (tuple(drawn), self._scale, width, height, limits, grid_rows)
+        if key != self._drawn_key:
+            self._drawn_key = key
+            self._plot = rasterise(drawn, self._scale, width, height, limits, grid_rows)
+        return self._plot
+
+    def _labels(self, height: int) -> dict[int, tuple[str, str]]:
+        """Row of the plot → (label, ink). The limit comes first, then the ends of the scale."""
+        labels: dict[int, tuple[str, str]] = {}
+        scale = self._scale
+        if self._limit:
+            labels[row_of(self._limit.value, scale, height)] = (short(self._limit.value), "warning")
+        ticks = scale.ticks
+        least = 2 if height < 8 else 3
+        for value in (*ticks[:1], *ticks[-1:], *ticks[1:-1]):
+            row = row_of(value, scale, height)
+            if all(abs(row - taken) >= least for taken in labels) or not labels:
+                labels[row] = (scale.label(value), "muted")
+        return labels
+
+    def _title(self, width: int) -> tuple[tuple[str, str], ...]:
+        """Spans of the first row: title, unit, and each series with its newest value."""
+        spans = [(self.title, "text bold")]
+        used = len(self.title)
+        if self._scale.unit:
+            spans.append((f" {self._scale.unit}", "muted"))
+            used += len(self._scale.unit) + 1
+        for trace in self.traces:
+            value = trace.track.last
+            shown = "—" if value is None else self._format(value)
+            mark = "▆" if trace.fill else ("╌" if trace.dash else "━")
+            label = f"{trace.label} " if trace.label else ""
+            entry = f"{label}{shown:>5}"
+            if used + len(entry) + 4 > width:
+                break
+            spans += [("  ", ""), (mark, trace.color), (" " + entry, "text")]
+            used += len(entry) + 4
+        if self._limit and used + len(self._limit.label) + 9 <= width:
+            spans.append((f"  ╌ {self._limit.label} {short(self._limit.value)}", "warning"))
+        return tuple(spans)
+
+    def _strip(self, row: tuple[object, ...]) -> Strip:
+        width = self.size.width
+        if row[0] == "title":
+            segments = [Segment(text, self._inks(ink)) for text, ink in row[1]]  # type: ignore[attr-defined]
+        elif row[0] == "plot":
+            segments = self._plot_segments(*row[1:])  # type: ignore[arg-type]
+        elif row[0] == "axis":
+            segments = self._axis_segments(row[1])  # type: ignore[arg-type]
+        else:
+            segments = []
+        return (
+            Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
+        )
+
+    def _plot_segments(self, depth: float, label: tuple[str, str], row: Row) -> list[Segment]:
+        segments: list[Segment] = []
+        if self._gutter:
+            text, ink = label
+            segments.append(Segment(f"{text[:4]:>4} ", self._inks(ink)))
+        text, inks = row
+        start = 0
+        for x in range(1, len(text) + 1):
+            if x == len(text) or inks[x] != inks[start]:
+                segments.append(Segment(text[start:x], self._inks(self._words(inks[start], depth))))
+                start = x
+        return segments
+
+    def _words(self, ink: Ink, depth: float) -> str:
+        """What an ink of the plot means in this theme; fills glow towards the top of the scale."""
+        front, back = ink
+        words = {"": "faint", "grid": "foreground/18", "limit": "warning"}.get(front, "")
+        if front.startswith("line"):
+            words = self.traces[int(front[4:])].color
+        elif front.startswith("fill"):
+            words = f"{self.traces[int(front[4:])].color}/{round(100 - 45 * depth)}"
+        if back.startswith("band"):
+            words += f" on {self.traces[int(back[4:])].color}/22"
+        elif back.startswith("fill"):
+            words += f" on {self.traces[int(back[4:])].color}/{round(100 - 45 * depth) // 2}"
+        return words
+
+    def _axis_segments(self, ticks: tuple[tuple[int, str], ...]) -> list[Segment]:
+        line = " " * self._gutter
+        for column, label in ticks:
+            if len(line) <= self._gutter + column:
+                line = f"{line:<{self._gutter + column}}╵{label}"
+        return [Segment(line, self._inks("muted"))]

@@ -1,0 +1,159 @@
+"""FieldView: a live field in half-blocks, two dots a cell, with its colours explained below it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rich.color import Color as RichColor
+from rich.color_triplet import ColorTriplet
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from cockpit.tui.widgets.colormaps import ANCHORS, DIVERGING, SHADES, colormap
+from cockpit.tui.widgets.frame import Frame, fit, sample
+from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.scale import short
+
+LEVELS = 64
+"""Colours a field is drawn in: few enough that most cells stay the same from frame to frame."""
+_LEVEL_OF = bytes(value * LEVELS // 256 for value in range(256))
+_SHADE_OF = [SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS)]
+
+
+class FieldView(Widget):
+    """Draws the newest frame as large as fits, in its own shape; only changed rows are painted."""
+
+    DEFAULT_CSS = "FieldView { height: 1fr; width: 1fr; min-height: 4; }"
+
+    def __init__(self, title: str, map_name: str = "ember", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.title = title
+        self.map_name = map_name if map_name in ANCHORS or map_name in DIVERGING else "ember"
+        self.frame: Frame | None = None
+        self.note = "waiting for the first frame"
+        """Said in place of the field while there is none."""
+        self._inks = Inks(self)
+        self._rows: list[tuple[bytes, bytes]] = []
+        self._left = 0
+        self._legend_y = 0
+        self._cells: dict[int, Segment] = {}
+        self._cells_key: object = None
+
+    def show(self, frame: Frame) -> None:
+        """Draw this frame from now on."""
+        self.frame = frame
+        self._update()
+
+    def on_resize(self) -> None:
+        self._rows = []
+        self._update()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._inks.clear()
+        self._cells.clear()
+
+    @property
+    def _plain(self) -> bool:
+        """True where colours cannot carry the field."""
+        return self.app.no_color or bool(self.app.ansi_color)
+
+    def _update(self) -> None:
+        width, height = self.size
+        if self.frame is None or height < 2 or not width:
+            self.refresh()
+            return
+        dots = 1 if self._plain else 2
+        lines = height - 1
+        # A shade fills a whole cell, which is twice as high as wide.
+        columns, rows = fit(self.frame.width, self.frame.height, width, lines * 2)
+        rows = max(rows // 2, 1) if dots == 1 else rows + rows % 2
+        levels = [row.translate(_LEVEL_OF) for row in sample(self.frame, columns, rows)]
+        above = (lines - rows // dots) // 2
+        blank: list[tuple[bytes, bytes]] = [(b"", b"")] * above
+        if dots == 1:
+            drawn = [(row, b"") for row in levels]
+        else:
+            drawn = list(zip(levels[::2], levels[1::2], strict=True))
+        new = (blank + drawn + [(b"", b"")] * lines)[:lines]
+        moved = len(new) != len(self._rows) or self._left != (width - columns) // 2
+        before, self._rows, self._left = self._rows, new, (width - columns) // 2
+        self._legend_y = above + len(drawn)
+        if moved:
+            self.refresh()
+            return
+        changed = [y for y, row in enumerate(new) if row != before[y]]
+        self.refresh(*(Region(0, y, width, 1) for y in (*changed, self._legend_y)))
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if y == (self._legend_y if self._rows else height - 1):
+            segments = self._legend(width)
+        elif self.frame is None:
+            middle = y == (height - 1) // 2
+            segments = (
+                [Segment(self.note.center(width)[:width], self._inks("muted"))] if middle else []
+            )
+        elif y < len(self._rows) and self._rows[y][0]:
+            indent = [Segment(" " * self._left)] if self._left else []
+            segments = [*indent, *self._field_row(*self._rows[y])]
+        else:
+            segments = []
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+    def _field_row(self, upper: bytes, lower: bytes) -> list[Segment]:
+        if not lower:
+            ink = self._inks("text")
+            return [Segment("".join([_SHADE_OF[level] for level in upper]), ink)]
+        cells = self._cells
+        if self._cells_key != self.map_name:
+            cells.clear()
+            self._cells_key = self.map_name
+        segments: list[Segment] = []
+        for pair, group in groupby(zip(upper, lower, strict=True)):
+            count = sum(1 for _ in group)
+            key = (pair[0] << 16) | (pair[1] << 10) | min(count, 1023)
+            segment = cells.get(key)
+            if segment is None:
+                segment = cells[key] = Segment("▀" * count, self._style(*pair))
+            segments.append(segment)
+        return segments
+
+    def _style(self, upper: int, lower: int) -> Style:
+        colours = colormap(self.map_name)
+        top, bottom = (colours[level * 255 // (LEVELS - 1)] for level in (upper, lower))
+        return Style(
+            color=RichColor.from_triplet(ColorTriplet(*top)),
+            bgcolor=RichColor.from_triplet(ColorTriplet(*bottom)),
+        )
+
+    def _legend(self, width: int) -> list[Segment]:
+        """Title, the colours from low to high with their values, step and time."""
+        title = Segment(self.title, self._inks("text bold"))
+        frame = self.frame
+        if frame is None:
+            return [title]
+        low, high = f"  {short(frame.low):>6} ", f" {short(frame.high):<6}"
+        when = f"  step {frame.step:,}".replace(",", " ") + f"  t {short(frame.time_s)} s"
+        room = width - len(self.title) - len(low) - len(high) - len(when)
+        bar = min(max(room, 0), 32)
+        if bar < 8:
+            when, bar = "", min(max(room + len(when), 0), 32)
+        segments = [title]
+        if bar >= 4:
+            segments += [Segment(low, self._inks("muted")), *self._bar(bar)]
+            segments.append(Segment(high, self._inks("muted")))
+        used = sum(len(segment.text) for segment in segments)
+        gap = max(width - used - len(when), 0)
+        segments += [Segment(" " * gap), Segment(when, self._inks("muted"))]
+        return segments
+
+    def _bar(self, width: int) -> list[Segment]:
+        steps = [x * (LEVELS - 1) // (width - 1) for x in range(width)]
+        if self._plain:
+            return [Segment("".join(_SHADE_OF[level] for level in steps), self._inks("text"))]
+        return [Segment("▀", self._style(level, level)) for level in steps]

@@ -1,0 +1,158 @@
+"""From columns of readings to rows of cells: the rasteriser of the time chart. Knows no Textual.
+
+A row is its text and one ink per cell. An ink is `(front, back)`: front is what the character is
+drawn as ("line0", "fill0", "limit", "grid", ""), back what lies behind it ("band0", "fill0", "").
+Lines are drawn in braille (2 by 4 dots a cell), fills in eighths of a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cockpit.tui.widgets.scale import Scale
+from cockpit.tui.widgets.track import Column
+
+Ink = tuple[str, str]
+Row = tuple[str, tuple[Ink, ...]]
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""Braille bits from the bottom dot to the top one, left and right."""
+_EMPTY: Ink = ("", "")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One series ready to draw: two columns a cell if it is a line, one if it fills."""
+
+    columns: Sequence[Column | None]
+    fill: bool = False
+    dash: int = 0
+    """Of every 8 dots of a line, this many are left out, so that lines differ without colour."""
+
+
+def rasterise(
+    series: Sequence[Drawn],
+    scale: Scale,
+    width: int,
+    height: int,
+    limits: Sequence[float] = (),
+    grid_rows: Sequence[int] = (),
+) -> list[Row]:
+    """`height` rows of `width` cells from top to bottom."""
+    if width < 1 or height < 1:
+        return [("", ())] * max(height, 0)
+    text = [[" "] * width for _ in range(height)]
+    front = [[""] * width for _ in range(height)]
+    back = [[""] * width for _ in range(height)]
+    for index, drawn in enumerate(series):
+        if drawn.fill:
+            _fill(drawn.columns, f"fill{index}", f"band{index}", scale, text, front, back)
+        else:
+            _band(drawn.columns, f"band{index}", scale, back)
+    for index, drawn in enumerate(series):
+        if not drawn.fill:
+            _line(drawn, f"line{index}", scale, text, front, back)
+    for row in grid_rows:
+        _rule(row, "┈", "grid", text, front)
+    for limit in limits:
+        _rule(row_of(limit, scale, height), "╌", "limit", text, front)
+    return [
+        ("".join(text[row]), tuple(zip(front[row], back[row], strict=True)))
+        for row in range(height)
+    ]
+
+
+def row_of(value: float, scale: Scale, height: int) -> int:
+    """The row (0 is the top) that `value` falls into."""
+    return height - 1 - min(int(scale.position(value) * height), height - 1)
+
+
+def _fill(
+    columns: Sequence[Column | None],
+    ink: str,
+    band: str,
+    scale: Scale,
+    text: list[list[str]],
+    front: list[list[str]],
+    back: list[list[str]],
+) -> None:
+    height = len(text)
+    for x, column in enumerate(columns):
+        if column is None:
+            continue
+        # A reading of zero still leaves a hairline: only a gap is empty.
+        level = max(round(scale.position(column[1]) * height * 8), 1)
+        top = round(scale.position(column[2]) * height * 8)
+        for row in range(height - 1, -1, -1):
+            eighths = level - (height - 1 - row) * 8
+            if eighths > 0:
+                text[row][x] = _EIGHTHS[min(eighths, 8)]
+                front[row][x] = ink
+            if eighths < 8:
+                if top - (height - 1 - row) * 8 < 4:
+                    break
+                back[row][x] = band
+
+
+def _band(columns: Sequence[Column | None], ink: str, scale: Scale, back: list[list[str]]) -> None:
+    height = len(back)
+    for x in range(len(columns) // 2):
+        both = [column for column in columns[2 * x : 2 * x + 2] if column is not None]
+        if not both:
+            continue
+        low = scale.position(min(column[0] for column in both)) * height
+        high = scale.position(max(column[2] for column in both)) * height
+        if high - low < 0.75:
+            continue
+        for level in range(int(low + 0.5), int(high + 0.5)):
+            if not back[height - 1 - level][x]:
+                back[height - 1 - level][x] = ink
+
+
+def _line(
+    drawn: Drawn,
+    ink: str,
+    scale: Scale,
+    text: list[list[str]],
+    front: list[list[str]],
+    back: list[list[str]],
+) -> None:
+    height = len(text)
+    most = height * 4 - 1
+    bits: dict[tuple[int, int], int] = {}
+    previous: int | None = None
+    for dot_x, column in enumerate(drawn.columns):
+        if column is None:
+            previous = None
+            continue
+        y = round(scale.position(column[1]) * most)
+        first, last = y, y
+        if previous is not None and abs(y - previous) > 1:
+            first, last = (previous + 1, y) if y > previous else (y, previous - 1)
+        previous = y
+        if drawn.dash and dot_x % 8 >= 8 - drawn.dash:
+            continue
+        x, side = dot_x // 2, _DOTS[dot_x % 2]
+        for dot_y in range(first, last + 1):
+            cell = (height - 1 - dot_y // 4, x)
+            bits[cell] = bits.get(cell, 0) | side[dot_y % 4]
+    for (row, x), dots in bits.items():
+        before = ord(text[row][x])
+        if before > 0x2800:
+            dots |= before - 0x2800
+        elif text[row][x] == "█":
+            back[row][x] = front[row][x]
+        text[row][x] = chr(0x2800 + dots)
+        front[row][x] = ink
+
+
+def _rule(
+    row: int, character: str, ink: str, text: list[list[str]], front: list[list[str]]
+) -> None:
+    if not 0 <= row < len(text):
+        return
+    for x, present in enumerate(text[row]):
+        if present == " " or front[row][x] == "grid":
+            text[row][x], front[row][x] = character, ink
