@@ -105,14 +105,14 @@ class Config:
         )
 
     def terminal_settings(self) -> TerminalSettings:
-        """What the terminal is told. The user's own themes win over the configured folders'."""
+        """What the terminal is told."""
         folders = [str(Path(name).expanduser()) for name in self.terminal.theme_directories]
         return TerminalSettings(
             theme=self.terminal.theme,
             refresh_s=self.terminal.refresh_s,
             color=self.terminal.color,
             keys=self.keys,
-            theme_directories=(*folders, str(paths.config_dir() / "themes")),
+            theme_directories=tuple(folders),
         )
 
     def plugin_directories(self) -> tuple[Path, ...]:
