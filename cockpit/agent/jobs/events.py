@@ -1,0 +1,188 @@
+"""What a workload reports: `events.jsonl`, read as it grows."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from cockpit.model import KernelStat, Progress
+
+READ_BYTES = 1 << 20
+"""At most so much is read per call, so that a flood of events never stops the agent."""
+LINE_BYTES = 1 << 16
+"""A longer line is counted as bad and skipped."""
+POINTS_KEPT = 4096
+"""Points kept per metric; beyond that every second one is let go."""
+NAMES_KEPT = 256
+"""Metrics, kernels or frames kept by name: more is a mistake of the workload."""
+
+Row = list[float]
+"""`[step, time_s, value]`"""
+
+
+class EventTail:
+    """Follows one `events.jsonl`. Bad lines are counted in `bad_lines`, never fatal."""
+
+    def __init__(self, path: Path) -> None:
+        self.progress: Progress | None = None
+        self.metrics: dict[str, float] = {}
+        self.series: dict[str, list[Row]] = {}
+        self.kernels: dict[str, KernelStat] = {}
+        self.frames: dict[str, str] = {}
+        """Name → path relative to the job directory."""
+        self.message = ""
+        self.bad_lines = 0
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self._skipping = False
+        self._first: tuple[float, float] | None = None
+        self._roof: tuple[float | None, float | None] = (None, None)
+        self._readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
+            "progress": self._on_progress,
+            "metrics": self._on_metrics,
+            "kernel": self._on_kernel,
+            "roofline": self._on_roofline,
+            "frame": self._on_frame,
+            "message": self._on_message,
+        }
+
+    def read(self) -> bool:
+        """Take in what is new, at most READ_BYTES; True if there was anything."""
+        try:
+            with self._path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size <= self._offset:
+                    return False
+                file.seek(self._offset)
+                data = file.read(READ_BYTES)
+        except OSError:
+            return False
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            elif line.strip():
+                self._take(line)
+        if len(self._rest) > LINE_BYTES:
+            self._rest, self._skipping = b"", True
+            self.bad_lines += 1
+        return bool(data)
+
+    def read_all(self) -> None:
+        """Take in everything there is."""
+        while self.read():
+            pass
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+            reader = self._readers.get(event["type"])
+            if reader is not None:
+                reader(event)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self.bad_lines += 1
+
+    def _on_progress(self, event: dict[str, Any]) -> None:
+        done, total = _number(event["done"]), _number(event["total"])
+        time_s = _number(event.get("time_s", 0.0))
+        if self._first is None or done < self._first[1]:
+            self._first = (time_s, done)
+        begun_s, begun = self._first
+        eta_s = None
+        if done > begun and time_s > begun_s:
+            eta_s = max(0.0, (total - done) * (time_s - begun_s) / (done - begun))
+        self.progress = Progress(done, total, eta_s, str(event.get("unit", "")))
+
+    def _on_metrics(self, event: dict[str, Any]) -> None:
+        step, time_s = _number(event.get("step") or 0), _number(event.get("time_s", 0.0))
+        for name, value in event["values"].items():
+            number = _number(value)
+            if name not in self.series and len(self.series) >= NAMES_KEPT:
+                continue
+            rows = self.series.setdefault(name, [])
+            rows.append([step, time_s, number])
+            if len(rows) > POINTS_KEPT:
+                del rows[1::2]
+            self.metrics[name] = number
+
+    def _on_kernel(self, event: dict[str, Any]) -> None:
+        name, seconds = str(event["name"]), _number(event["seconds"])
+        if name not in self.kernels and len(self.kernels) >= NAMES_KEPT:
+            return
+        moved, computed = _optional(event.get("bytes")), _optional(event.get("flops"))
+        stat = KernelStat(name, seconds, int(_number(event.get("count", 1))), moved, computed)
+        self.kernels[name] = self._against_roof(stat)
+
+    def _on_roofline(self, event: dict[str, Any]) -> None:
+        self._roof = (_optional(event.get("bytes_per_s")), _optional(event.get("flops_per_s")))
+        self.kernels = {name: self._against_roof(stat) for name, stat in self.kernels.items()}
+
+    def _against_roof(self, stat: KernelStat) -> KernelStat:
+        """The kernel with its rates, and its share of the roof that it is nearer to.
+
+        The roofline model of Williams, Waterman and Patterson (2009): time at best is the larger of
+        bytes over bandwidth and operations over arithmetic peak.
+        """
+        if stat.seconds <= 0:
+            return stat
+        bytes_per_s = None if stat.bytes is None else stat.bytes / stat.seconds
+        flops_per_s = None if stat.flops is None else stat.flops / stat.seconds
+        memory, arithmetic = _share(bytes_per_s, self._roof[0]), _share(flops_per_s, self._roof[1])
+        limited_by: Literal["memory", "arithmetic"] | None = None
+        if memory is not None or arithmetic is not None:
+            limited_by = "memory" if (memory or 0.0) >= (arithmetic or 0.0) else "arithmetic"
+        return KernelStat(
+            stat.name,
+            stat.seconds,
+            stat.count,
+            stat.bytes,
+            stat.flops,
+            bytes_per_s,
+            flops_per_s,
+            memory if limited_by == "memory" else arithmetic,
+            limited_by,
+        )
+
+    def _on_frame(self, event: dict[str, Any]) -> None:
+        if len(self.frames) < NAMES_KEPT:
+            self.frames[str(event["name"])] = str(event["path"])
+
+    def _on_message(self, event: dict[str, Any]) -> None:
+        self.message = str(event["text"])[:500]
+
+
+def read_events(path: Path, offset: int, limit: int) -> tuple[list[Any], int]:
+    """Up to `limit` events from byte `offset`, and the offset after them; bad lines are left out."""
+    events: list[Any] = []
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            while len(events) < limit and (line := file.readline(LINE_BYTES)).endswith(b"\n"):
+                offset += len(line)
+                try:
+                    events.append(json.loads(line))
+                except (ValueError, RecursionError):
+                    continue
+    except OSError:
+        pass
+    return events, offset
+
+
+def _number(value: Any) -> float:
+    """`value` as a finite float. Raises ValueError: JSON from Python may hold NaN."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"not a number: {value!r}")
+    return float(value)
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _share(rate: float | None, roof: float | None) -> float | None:
+    return None if rate is None or not roof else 100.0 * rate / roof

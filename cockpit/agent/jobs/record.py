@@ -1,0 +1,137 @@
+"""One job as the agent holds it in memory; everything in it can be read again from its directory."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from cockpit import codec
+from cockpit.agent.jobs.accounting import Account, cost
+from cockpit.agent.jobs.events import EventTail
+from cockpit.agent.jobs.executor import Running
+from cockpit.agent.jobs.store import JobDirectory, Spec
+from cockpit.model import ENDED_STATES, Job
+
+
+@dataclass
+class Record:
+    """What is known of one job."""
+
+    spec: Spec
+    directory: JobDirectory
+    status: dict[str, Any] = field(default_factory=dict)
+    """The last `status.json`; empty while the job waits, provisional until the shim has written."""
+    waiting: str = ""
+    """Why it has not started, while it waits."""
+    running: Running | None = None
+    """Its process, if this agent started it."""
+    tail: EventTail | None = None
+    account: Account | None = None
+    observed_s: float | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the job has ended and nothing of it is left."""
+    published: Job | None = None
+    final: Job | None = None
+    """The job as it was shown last, of one that ended."""
+
+    def refresh(self) -> None:
+        """Read `status.json` again; what the shim has not written yet stays provisional."""
+        self.status = self.directory.read("status.json") or self.status
+
+    @property
+    def state(self) -> str:
+        return str(self.status.get("state", "PENDING"))
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED_STATES
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        return tuple(self.status.get("gpus", ()))
+
+    @property
+    def started_s(self) -> float | None:
+        value = self.status.get("started_s")
+        return None if value is None else float(value)
+
+    @property
+    def ended_s(self) -> float | None:
+        value = self.status.get("ended_s")
+        return None if value is None else float(value)
+
+    @property
+    def pid(self) -> int | None:
+        """Its first process, the shim: everything else is below it."""
+        value = self.status.get("shim_pid")
+        return self.running.process.pid if value is None and self.running else value
+
+    def events(self) -> EventTail:
+        """The job's reports; read from the start of the file when first asked for."""
+        if self.tail is None:
+            self.tail = EventTail(self.directory.events)
+        return self.tail
+
+    def job(self, box_name: str, price_per_kwh: float | None) -> Job:
+        """The job as it crosses every boundary."""
+        if self.final is not None:
+            return self.final
+        request, status, tail = self.spec.request, self.status, self.events()
+        energy_j = self.account.energy_j if self.account else None
+        return Job(
+            id=self.spec.id,
+            name=request.name,
+            plugin=request.plugin,
+            command=request.command,
+            state=self.state,  # type: ignore[arg-type]
+            reason=str(status.get("reason", "")) if status else self.waiting,
+            box=box_name,
+            gpus=self.gpus,
+            submitted_s=self.spec.submitted_s,
+            started_s=self.started_s,
+            ended_s=self.ended_s,
+            exit_code=status.get("exit_code"),
+            progress=tail.progress,
+            metrics=dict(tail.metrics),
+            energy_j=energy_j,
+            cost=cost(energy_j, price_per_kwh),
+            gpu_seconds=self._gpu_seconds(),
+            kernels=tuple(tail.kernels.values()),
+            frames=tuple(tail.frames),
+            views=request.views,
+            directory=str(self.directory.path),
+            log_bytes=self.directory.log_bytes(),
+        )
+
+    def _gpu_seconds(self) -> float | None:
+        if self.started_s is None:
+            return None
+        until_s = self.ended_s or self.observed_s or self.started_s
+        return len(self.gpus) * max(0.0, until_s - self.started_s)
+
+    def keep_final(self, box_name: str, price_per_kwh: float | None) -> None:
+        """Write down how the job looked last, so that no later start has to read all its events."""
+        self.events().read_all()
+        self.final = self.job(box_name, price_per_kwh)
+        self.tail = self.account = None
+        self.directory.write("ended.json", json.loads(codec.dumps(self.final)))
+
+    def load_final(self) -> None:
+        """Take `ended.json` for what it says; without one the job is put together again."""
+        data = self.directory.read("ended.json")
+        try:
+            self.final = None if data is None else codec.loads(Job, data)
+        except ValueError:
+            self.final = None
+        if self.final is None:
+            self.events().read_all()
+            self.account = Account(self.gpus, self.directory.read("accounting.json"))
+
+    def same_as_published(self, job: Job) -> bool:
+        """True if nobody needs to hear of `job`: a log that grew alone is no news."""
+        before = self.published
+        return before is not None and dataclasses.replace(before, log_bytes=job.log_bytes) == job

@@ -1,0 +1,150 @@
+"""JobService: every `job.*` method of the protocol, over the queue of a box."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cockpit import codec
+from cockpit.agent.jobs import allocation, planning, reading
+from cockpit.agent.jobs.executor import Executor, LocalExecutor
+from cockpit.agent.jobs.queue import JobQueue
+from cockpit.agent.jobs.record import Record
+from cockpit.agent.telemetry.source import JobLoad
+from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
+from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
+
+FIRST_READING_S = 10.0
+"""How long a submission waits for the box to be known."""
+DEFAULT_GRACE_S = 10.0
+
+Method = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class JobService:
+    """What the agent knows of jobs. Everything runs in the agent's event loop.
+
+    `observe` and every method belong to the loop's thread; `running` may be called from any.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        box_name: str,
+        publish: Callable[[Job], None],
+        emit: Callable[[Event], None],
+        executor: Executor | None = None,
+    ) -> None:
+        self._queue = JobQueue(directory, box_name, publish, emit, executor or LocalExecutor())
+        self._submitting = asyncio.Lock()
+        self.methods: Mapping[str, Method] = {
+            "job.submit": self._submit,
+            "job.list": self._list,
+            "job.show": self._show,
+            "job.stop": self._stop,
+            "job.log": self._log,
+            "job.events": self._events,
+            "job.metrics": self._metrics,
+        }
+
+    async def start(self) -> None:
+        """Read every job directory; pick up what runs, bury what died, queue what waits."""
+        await self._queue.start()
+
+    async def close(self) -> None:
+        """Stop watching. The jobs go on in their shims."""
+        await self._queue.close()
+
+    def observe(self, box: BoxInfo, snapshot: Snapshot) -> None:
+        """Take the newest readings: for the queue, and for the energy of what runs."""
+        self._queue.observe(box, snapshot)
+
+    def running(self) -> Sequence[JobLoad]:
+        """Every job that has processes now."""
+        return self._queue.loads
+
+    def busy(self) -> bool:
+        """True while any job waits or runs: the agent must not end."""
+        return bool(self._queue.live)
+
+    async def _submit(self, params: dict[str, Any]) -> Job:
+        try:
+            request = codec.loads(JobRequest, params)
+        except ValueError as error:
+            raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
+        problem = planning.problem(request)
+        if problem:
+            raise RpcError(INVALID_PARAMS, problem)
+        # One at a time, so that the order of arrival is the order of the queue and a token counts once.
+        async with self._submitting:
+            known = self._queue.by_token(request.token)
+            if known is None:
+                await self._refuse_impossible(request)
+                known = await self._create(request)
+        return self._queue.show(known)
+
+    async def _refuse_impossible(self, request: JobRequest) -> None:
+        if request.gpus in (0, ()):
+            return
+        try:
+            await asyncio.wait_for(self._queue.known.wait(), FIRST_READING_S)
+        except asyncio.TimeoutError:
+            raise RpcError(
+                REFUSED, "this box has not read its GPUs yet", "Try again in a moment."
+            ) from None
+        refusal = allocation.refusal(request.gpus, self._queue.cards())
+        if refusal:
+            raise RpcError(REFUSED, f"{request.name} cannot run here: {refusal}")
+
+    async def _create(self, request: JobRequest) -> Record:
+        try:
+            return await self._queue.add(request)
+        except (OSError, shutil.Error) as error:
+            raise RpcError(
+                REFUSED, f"the job could not be written down: {error}", "Is the disk full?"
+            ) from None
+
+    async def _list(self, _: dict[str, Any]) -> dict[str, Any]:
+        records = reversed(self._queue.records.values())
+        return {"jobs": [self._queue.show(record) for record in records]}
+
+    async def _show(self, params: dict[str, Any]) -> Job:
+        return self._queue.show(self._find(params))
+
+    async def _stop(self, params: dict[str, Any]) -> Job:
+        record = self._find(params)
+        grace_s = params.get("grace_s", DEFAULT_GRACE_S)
+        if type(grace_s) not in (int, float) or not 0 <= grace_s < 1e9:
+            raise RpcError(INVALID_PARAMS, f'"grace_s" must be seconds, got {grace_s!r:.60}')
+        try:
+            await self._queue.stop(record, float(grace_s))
+        except OSError as error:
+            raise RpcError(REFUSED, f"job {record.spec.id} could not be stopped: {error}") from None
+        return self._queue.show(record)
+
+    async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
+        return reading.log(self._find(params), params)
+
+    async def _events(self, params: dict[str, Any]) -> dict[str, Any]:
+        return reading.events(self._find(params), params)
+
+    async def _metrics(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params)
+        tail = record.events()
+        if record.final is not None:
+            await asyncio.to_thread(tail.read_all)
+        return reading.metrics(tail, params)
+
+    def _find(self, params: dict[str, Any]) -> Record:
+        job_id = params.get("id")
+        if not isinstance(job_id, str):
+            raise RpcError(INVALID_PARAMS, f'"id" must be text, got {job_id!r:.60}')
+        record = self._queue.records.get(job_id)
+        if record is None:
+            raise RpcError(
+                NOT_FOUND, f"there is no job {job_id} here", "`cockpit jobs` lists them."
+            )
+        return record

@@ -1,0 +1,32 @@
+"""A job service over real processes, without an agent around it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from job_bench import Bench
+
+
+@pytest.fixture
+def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short private directory, with every XDG directory in it."""
+    path = Path(tempfile.mkdtemp(prefix="ckj-", dir="/tmp"))
+    for name in ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME", "CACHE_HOME"):
+        (path / name).mkdir(mode=0o700)
+        monkeypatch.setenv(f"XDG_{name}", str(path / name))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+async def bench(short_tmp: Path) -> AsyncIterator[Bench]:
+    """A started service on a box of four idle GPUs."""
+    bench = Bench(short_tmp / "jobs")
+    await bench.start()
+    yield bench
+    bench.end_all()
+    await bench.service.close()

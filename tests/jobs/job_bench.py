@@ -1,0 +1,143 @@
+"""A job service over real processes, without an agent around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cockpit import codec
+from cockpit.agent.jobs import shim
+from cockpit.agent.jobs.service import JobService
+from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Job, JobRequest, Process, Snapshot
+
+DEADLINE_S = 30.0
+
+
+def uuid(index: int) -> str:
+    return f"GPU-{index:08d}"
+
+
+def box(count: int = 4, price: float | None = None) -> BoxInfo:
+    gpus = tuple(GpuInfo(index, uuid(index), "H100") for index in range(count))
+    return BoxInfo("test", "simulated", None, count, gpus, price_per_kwh=price)
+
+
+def snapshot(
+    count: int = 4,
+    time_s: float | None = None,
+    energy_j: float | None = None,
+    lost: tuple[int, ...] = (),
+    critical: tuple[int, ...] = (),
+    external: tuple[int, ...] = (),
+) -> Snapshot:
+    return Snapshot(
+        time.time() if time_s is None else time_s,
+        tuple(
+            Gpu(
+                index,
+                uuid(index),
+                "H100",
+                state="lost" if index in lost else "critical" if index in critical else "ok",
+                energy_j=energy_j,
+                processes=(Process(4242, "someone"),) if index in external else (),
+            )
+            for index in range(count)
+        ),
+    )
+
+
+async def until(condition: Callable[[], Any], what: str = "the condition") -> Any:
+    """Wait for something to become true; the deadline only ends a test that fails."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} never came true"
+        await asyncio.sleep(0.01)
+    return value
+
+
+def alive(pid: int) -> bool:
+    return shim.start_ticks(pid) is not None
+
+
+class Bench:
+    """A service and what it published; `restart` is what a new agent would do."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.published: list[Job] = []
+        self.events: list[Event] = []
+        self.service = self._make()
+
+    def _make(self) -> JobService:
+        return JobService(self.directory, "test", self.published.append, self.events.append)
+
+    async def start(self, observed: bool = True) -> None:
+        await self.service.start()
+        if observed:
+            self.service.observe(box(), snapshot())
+
+    async def restart(self, observed: bool = True) -> None:
+        await self.service.close()
+        self.service = self._make()
+        await self.start(observed)
+
+    async def call(self, method: str, **params: Any) -> Any:
+        return await self.service.methods[method](params)
+
+    async def submit(self, *command: str, **options: Any) -> Job:
+        options.setdefault("gpus", 0)
+        request = JobRequest(options.pop("name", "work"), command, **options)
+        return await self.service.methods["job.submit"](_plain(request))
+
+    async def show(self, job: Job) -> Job:
+        return await self.call("job.show", id=job.id)
+
+    async def stop(self, job: Job, grace_s: float = 10.0) -> Job:
+        return await self.call("job.stop", id=job.id, grace_s=grace_s)
+
+    async def reach(self, job: Job, *states: str) -> Job:
+        """The job once it is in one of `states`."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (now := await self.show(job)).state not in states:
+            assert time.monotonic() < deadline, f"still {now.state} ({now.reason}): {self.log(job)}"
+            await asyncio.sleep(0.01)
+        return now
+
+    async def end(self, job: Job) -> Job:
+        return await self.reach(job, "COMPLETED", "FAILED", "CANCELLED", "LOST")
+
+    def path(self, job: Job, name: str) -> Path:
+        return self.directory / job.id / name
+
+    def log(self, job: Job) -> str:
+        return self.path(job, "output.log").read_text()
+
+    def status(self, job: Job) -> dict[str, Any]:
+        return shim.read_json(str(self.path(job, "status.json"))) or {}
+
+    async def pid_in_log(self, job: Job) -> int:
+        """The number that a job's command printed first."""
+        text = await until(lambda: self.log(job).endswith("\n") and self.log(job), "a printed pid")
+        return int(text.split()[0])
+
+    def end_all(self) -> None:
+        for path in self.directory.glob("*/status.json"):
+            status = shim.read_json(str(path)) or {}
+            if "ended_s" in status:
+                continue
+            root = status.get("shim_pid", 0)
+            for pid in [*shim.descendants(root), root] if alive(root) else []:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _plain(request: JobRequest) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(codec.dumps(request))
+    return value
