@@ -29,7 +29,7 @@ def gpm_values(handle: object, samples: list[object]) -> list[float]:
 
 
 def read(handle: object, samples: list[object]) -> list[object]:
-    """Everything the status contract has that changes from second to second, for one GPU."""
+    """What the status contract has that changes from second to second, for one GPU."""
     fields = pynvml.nvmlDeviceGetFieldValues(handle, FIELDS)
     values: list[object] = [entry.value.ullVal for entry in fields]
     values.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
@@ -50,10 +50,14 @@ def main(interval_s: float) -> None:
     samples = [[pynvml.nvmlGpmSampleAlloc(), pynvml.nvmlGpmSampleAlloc()] for _ in handles]
     for handle, pair in zip(handles, samples, strict=True):
         pynvml.nvmlGpmSampleGet(handle, pair[0])
-    next_read = time.monotonic()
+    next_read, turn = time.monotonic(), 0
     while True:
         for handle, pair in zip(handles, samples, strict=True):
             read(handle, pair)
+            if turn % 3 == 0:
+                pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+                pynvml.nvmlDeviceGetGraphicsRunningProcesses(handle)
+        turn += 1
         next_read += interval_s
         time.sleep(max(0.0, next_read - time.monotonic()))
 

@@ -1,0 +1,152 @@
+"""What the live view costs: beside nvitop, a bare pynvml loop and gpustat, on the same ten GPUs.
+
+`python -m tests.benchmarks.live_box [--seconds 60]` runs everything at the same time against the
+stand-in driver, prints ratios, and ends what it started. It needs nvitop and gpustat, and gcc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.measure import TerminalProgram, cpu_seconds
+from tests.standin.fixtures import Standin, build_library
+
+BIN = Path(sys.executable).parent
+KEYS = (b"j", b"k")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of measuring, after warm-up")
+    parser.add_argument("--warm-up", type=float, default=10.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ck") as directory:
+        standin = Standin(Path(directory) / "standin", build_library())
+        environment = isolated_environment(Path(directory), standin)
+        try:
+            cost_of_watching(environment, arguments.warm_up, arguments.seconds)
+            status_beside_gpustat(environment)
+            keys_under_a_slow_driver(environment, standin)
+        finally:
+            subprocess.run([BIN / "cockpit", "agent", "stop"], env=environment, check=False)
+            standin.close()
+
+
+def isolated_environment(directory: Path, standin: Standin) -> dict[str, str]:
+    """This environment with the stand-in driver, and files of its own."""
+    environment = {**os.environ, **standin.environment}
+    for name in ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME", "CACHE_HOME"):
+        path = directory / name.lower()
+        path.mkdir(mode=0o700)
+        environment[f"XDG_{name}"] = str(path)
+    return environment
+
+
+def cost_of_watching(environment: dict[str, str], warm_up_s: float, seconds: float) -> None:
+    """CPU of cockpit's agent and terminal, nvitop and a bare loop, all running together."""
+    nvitop = TerminalProgram([str(BIN / "nvitop"), "--interval", "1"], environment)
+    bare = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("bare_loop.py")), "1"], env=environment
+    )
+    terminal = TerminalProgram([str(BIN / "cockpit")], environment)
+    try:
+        time.sleep(warm_up_s)
+        programs = {
+            "bare loop": bare.pid,
+            "agent": agent_pid(environment),
+            "terminal": terminal.pid,
+            "nvitop": nvitop.pid,
+        }
+        before = {name: cpu_seconds(pid) for name, pid in programs.items()}
+        start = time.perf_counter()
+        time.sleep(seconds)
+        elapsed = time.perf_counter() - start
+        percent = {
+            name: 100 * (cpu_seconds(pid) - before[name]) / elapsed
+            for name, pid in programs.items()
+        }
+        for program in (nvitop, terminal):
+            if not program.alive():
+                raise SystemExit("a program ended by itself: nothing was measured")
+    finally:
+        nvitop.stop()
+        terminal.stop()
+        bare.terminate()
+        bare.wait()
+    both = percent["agent"] + percent["terminal"]
+    print(f"\nCPU of one core, 10 stand-in GPUs, 1 s, 200×60, {elapsed:.0f} s:")
+    for name, value in percent.items():
+        print(f"  {name:<10} {value:6.3f} %")
+    print(f"  agent + terminal over nvitop    {both / percent['nvitop']:.2f}  (limit 1.00)")
+    print(
+        f"  agent over the bare loop        {percent['agent'] / percent['bare loop']:.2f}"
+        "  (limit 1.50)"
+    )
+
+
+def agent_pid(environment: dict[str, str]) -> int:
+    """The pid of the agent that serves the terminal."""
+    import json
+
+    answer = subprocess.run(
+        [BIN / "cockpit", "agent", "status", "--json"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    return int(json.loads(answer.stdout)["pid"])
+
+
+def status_beside_gpustat(environment: dict[str, str], rounds: int = 15) -> None:
+    """`cockpit status --json` with an agent running, and `gpustat --json`, by turns."""
+    commands = {
+        "cockpit status --json": [BIN / "cockpit", "status", "--json"],
+        "gpustat --json": [BIN / "gpustat", "--json"],
+    }
+
+    def once(command: list[Path | str]) -> float:
+        start = time.perf_counter()
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+    times = {name: [once(command) for _ in range(rounds)] for name, command in commands.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"\nOne answer, median of {rounds}:")
+    for name, value in medians.items():
+        print(f"  {name:<24} {value * 1000:6.0f} ms")
+    ratio = medians["cockpit status --json"] / medians["gpustat --json"]
+    print(f"  cockpit over gpustat     {ratio:.2f}  (limit 1.00)")
+
+
+def keys_under_a_slow_driver(environment: dict[str, str], standin: Standin) -> None:
+    """The worst of 50 keys at 200×60 while every driver call takes 20 ms."""
+    standin.delay_ms(20)
+    terminal = TerminalProgram([str(BIN / "cockpit")], environment)
+    try:
+        time.sleep(6)
+        responses = []
+        for turn in range(50):
+            terminal.wait_until_quiet(0.05, 2)
+            responses.append(terminal.key_response_s(KEYS[turn % 2]))
+            time.sleep(0.05)
+        worst, median = max(responses), statistics.median(responses)
+        print("\nKeys with 20 ms in every driver call, 50 keys:")
+        print(f"  median {median * 1000:.1f} ms, worst {worst * 1000:.1f} ms  (limit 50)")
+    finally:
+        standin.delay_ms(0)
+        terminal.stop()
+
+
+if __name__ == "__main__":
+    for tool in ("nvitop", "gpustat"):
+        if not (BIN / tool).exists() and shutil.which(tool) is None:
+            raise SystemExit(f"{tool} is missing: pip install nvitop gpustat")
+    main()
