@@ -10,7 +10,7 @@ from cockpit.errors import UsageError
 SIMULATED_KINDS = ("pcie", "sxm", "nvl")
 
 GLOBAL_OPTIONS: tuple[tuple[str, str, str], ...] = (
-    ("--simulate", "[KIND]", "a simulated box of ten H100s: pcie (the default), sxm or nvl"),
+    ("--simulate", "[KIND]", "a simulated box: pcie (the default), sxm or nvl"),
     ("--demo", "", "a simulated box with made-up tenants on it"),
     ("--replay", "FILE", "a recording made with `cockpit record`"),
     ("--speed", "X", "with --replay: how many times faster"),
