@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cockpit import __version__
 from cockpit.model import BoxInfo, GpuInfo
 from cockpit.settings import AgentSettings, SimulateSettings
 
@@ -105,16 +103,11 @@ def simulated_box(settings: AgentSettings) -> BoxInfo:
         driver_version="590.48.01",
         cuda_version="13.1",
         nvml_version="590.48",
-        agent_version=__version__,
-        hostname=socket.gethostname(),
         gpu_count=count,
         gpus=tuple(_gpu_info(simulate, index) for index in range(count)),
         topology=tuple(
             tuple(_path(model, one, other, count) for other in range(count)) for one in range(count)
         ),
-        power_budget_w=settings.power_budget_w,
-        price_per_kwh=settings.price_per_kwh,
-        currency=settings.currency,
         revision=1,
     )
 

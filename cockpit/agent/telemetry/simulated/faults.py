@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cockpit.agent.health.xids import FELL_OFF_THE_BUS
+from cockpit.agent.health.xids import FELL_OFF_THE_BUS, describe
 from cockpit.agent.telemetry.simulated.card import Card
 from cockpit.errors import UsageError
 
@@ -88,6 +88,8 @@ def begin(fault: Fault, card: Card, condition: Condition, now_s: float) -> tuple
         condition.link_errors += 127
         return (_NVLINK_ERROR,)
     else:
+        if describe(fault.xid).severity == "critical":
+            condition.recovery_action = "reset"
         return (fault.xid,)
     return ()
 
@@ -103,9 +105,9 @@ def end(fault: Fault, card: Card, condition: Condition) -> None:
     elif fault.kind == "ecc":
         condition.ecc_uncorrected = 0
         condition.remap_pending = False
-        condition.recovery_action = "none"
     elif fault.kind == "link":
         condition.dead_link = None
+    condition.recovery_action = "none"
     condition.last_xid = condition.last_xid_s = None
 
 

@@ -1,0 +1,44 @@
+"""How long each reason must last before it is told and before it is over, and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+EventKind = Literal["throttle", "lost", "alert"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """How a reason comes and goes."""
+
+    over: str
+    """Told when it ends; reads on from `GPU 3`."""
+    event: EventKind | None = "alert"
+    """None where the source has told it already."""
+    begins_after_s: float = 0.0
+    ends_after_s: float = 10.0
+
+
+CODES: Mapping[str, Code] = {
+    "lost": Code("answers again", event="lost", ends_after_s=0.0),
+    "stuck": Code("answers the driver again", ends_after_s=3.0),
+    "thermal_slowdown": Code("is no longer slowed by heat", event="throttle"),
+    "power_brake": Code("is no longer braked from outside", event="throttle"),
+    "hw_slowdown": Code("is no longer slowed by its hardware", "throttle", begins_after_s=3.0),
+    "margin": Code("has thermal margin again", begins_after_s=3.0),
+    "memory_temperature": Code("has cooler memory again", begins_after_s=3.0),
+    "ecc": Code("has no uncorrected memory errors now", ends_after_s=0.0),
+    "ecc_corrected": Code("corrects few memory errors again", ends_after_s=60.0),
+    "remap_failed": Code("has no failed row remap now", ends_after_s=0.0),
+    "remap_pending": Code("has no pending row remap now", ends_after_s=0.0),
+    "recovery": Code("needs no recovery now", ends_after_s=0.0),
+    "xid": Code("", event=None, ends_after_s=0.0),
+    # A busy GPU pauses now and then; its link is judged over a minute of work.
+    "pcie": Code("runs PCIe at its full speed again", begins_after_s=3.0, ends_after_s=60.0),
+    "nvlink": Code("has all its NVLinks again", begins_after_s=2.0),
+    # Processes are read less often than memory: a new one needs time to show.
+    "orphan_memory": Code("holds no unexplained memory now", begins_after_s=20.0),
+    "idle_hold": Code("is no longer held idle", event=None, ends_after_s=0.0),
+}
