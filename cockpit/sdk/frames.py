@@ -144,7 +144,7 @@ class FrameReader:
         None also when the writer overtook every attempt to copy a whole frame; ask again later.
         """
         for _ in range(_ATTEMPTS):
-            (number,) = _U64.unpack_from(self._map, _NEWEST_OFFSET)
+            (number,) = _U64.unpack(self._map[_NEWEST_OFFSET : _NEWEST_OFFSET + _U64.size])
             if number <= after:
                 return None
             frame = self._copy(number)
@@ -161,8 +161,8 @@ class FrameReader:
         fields = self._map[start : start + _SLOT.size]
         body = start + HEADER_BYTES
         data = self._map[body : body + self.width * self.height]
-        (checksum,) = _CRC.unpack_from(self._map, start + _SLOT.size)
-        (lock_after,) = _U64.unpack_from(self._map, start)
+        (checksum,) = _CRC.unpack(self._map[start + _SLOT.size : start + _SLOT.size + _CRC.size])
+        (lock_after,) = _U64.unpack(self._map[start : start + _U64.size])
         lock, sequence, step, time_s, low, high = _SLOT.unpack(fields)
         if lock != 2 * number or lock_after != lock or sequence != number:
             return None

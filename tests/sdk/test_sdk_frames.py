@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import struct
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -102,34 +104,90 @@ def test_data_of_another_size_is_refused(ring: tuple[FrameWriter, FrameReader]) 
         ring[0].write(b"abc", 0, 1, 0, 0)
 
 
-def _write_many(path: Path, count: int, start: multiprocessing.synchronize.Event) -> None:
-    with FrameWriter(path, 64, 48) as writer:
-        start.set()
-        for number in range(1, count + 1):
-            writer.write(bytes([number % 251]) * (64 * 48), number, number + 1, number, number / 8)
+class Interleaved:
+    """A map shared by a writer and a reader, where the writer's stores land one by one.
+
+    Each store waits in a queue, long ones in two halves. Before every load of the reader as many
+    of them land as `steps` says, so that any interleaving of the two can be played through.
+    """
+
+    def __init__(self, real: Any, steps: Iterator[int]) -> None:
+        self.real = real
+        self.stores: list[tuple[int, bytes]] = []
+        self.steps = steps
+
+    def __setitem__(self, place: slice, data: bytes) -> None:
+        half = len(data) // 2 if len(data) > 8 else len(data)
+        self.stores.append((place.start, data[:half]))
+        if data[half:]:
+            self.stores.append((place.start + half, data[half:]))
+
+    def __getitem__(self, place: slice) -> bytes:
+        self.land(next(self.steps, 0))
+        return self.real[place]
+
+    def land(self, count: int) -> None:
+        for start, data in self.stores[:count]:
+            self.real[start : start + len(data)] = data
+        del self.stores[:count]
 
 
-@pytest.mark.parametrize("count", [4000])
-def test_no_frame_is_ever_torn_while_another_process_writes(tmp_path: Path, count: int) -> None:
+@given(steps=st.lists(st.integers(min_value=0, max_value=9), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_interleaving_of_writer_and_reader_tears_a_frame(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "interleaved.ring"
+    with FrameWriter(path, 4, 4) as writer, FrameReader(path) as reader:
+        shared = Interleaved(writer._map, iter(steps))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, "_map", shared)
+            for number in range(1, 13):
+                writer.write(bytes([number] * 16), number, number + 1, number, number)
+            shared.land(8)  # the first frame is there
+            private = reader._map
+            patch.setattr(reader, "_map", shared)
+            frames = [frame for _ in range(12) if (frame := reader.latest()) is not None]
+            patch.setattr(reader, "_map", private)
+    for frame in frames:
+        number = frame.sequence
+        assert frame.data == bytes([number] * 16)
+        assert (frame.step, frame.time_s) == (number, number)
+        assert (frame.low, frame.high) == (number, number + 1)
+
+
+WIDTH, HEIGHT = 320, 160
+
+
+def _write_until(path: Path, ready: Event, enough: Event) -> None:
+    number = 0
+    with FrameWriter(path, WIDTH, HEIGHT) as writer:
+        while not enough.is_set():
+            number += 1
+            data = bytes([number % 251]) * (WIDTH * HEIGHT)
+            writer.write(data, number, number + 1, number, number / 8)
+            ready.set()
+
+
+def test_no_frame_is_ever_torn_while_another_process_writes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    path, start = tmp_path / "a.ring", context.Event()
-    writer = context.Process(target=_write_many, args=(path, count, start))
+    path, ready, enough = tmp_path / "a.ring", context.Event(), context.Event()
+    writer = context.Process(target=_write_until, args=(path, ready, enough), daemon=True)
     writer.start()
     try:
-        assert start.wait(30)
-        seen: list[int] = []
+        assert ready.wait(30)
+        seen = 0
         with FrameReader(path) as reader:
-            while not seen or seen[-1] < count:
-                frame = reader.latest(after=seen[-1] if seen else 0)
-                if frame is None:
-                    assert writer.is_alive() or reader.latest(after=seen[-1] if seen else 0)
-                    continue
-                assert frame.data == bytes([frame.sequence % 251]) * (64 * 48)
-                assert (frame.step, frame.low) == (frame.sequence, frame.sequence)
-                assert (frame.high, frame.time_s) == (frame.sequence + 1, frame.sequence / 8)
-                seen.append(frame.sequence)
+            for _ in range(150):
+                frame = reader.latest(after=seen)
+                while frame is None and writer.is_alive():
+                    frame = reader.latest(after=seen)
+                assert frame is not None, "the writer ended early"
+                assert frame.sequence > seen
+                seen = frame.sequence
+                assert frame.data == bytes([seen % 251]) * (WIDTH * HEIGHT)
+                assert (frame.step, frame.low, frame.high) == (seen, seen, seen + 1)
+                assert frame.time_s == seen / 8
     finally:
-        writer.terminate()
+        enough.set()
         writer.join()
-    assert seen == sorted(set(seen))
-    assert len(seen) > 10, "the reader met the writer too rarely to prove anything"
