@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 TYPES = ("int", "float", "str", "bool", "choice", "path")
+RESERVED = ("help", "gpus", "name", "json", "detach", "simulate", "demo", "replay", "config")
+"""Names of options that `cockpit run` has for every plugin."""
 KEYS = ("type", "default", "minimum", "maximum", "unit", "help", "choices")
 
 Value = int | float | str | bool
@@ -50,6 +52,8 @@ def parse_parameter(name: str, table: Any) -> Parameter:
     where = f"parameters.{name}"
     if not name.isidentifier():
         raise ValueError(f"{where}: the name must be letters, digits and _")
+    if name in RESERVED:
+        raise ValueError(f"{where}: the name is taken by an option of `cockpit run`")
     if not isinstance(table, dict):
         raise ValueError(f"{where}: got {table!r}, wants a table")
     unknown = sorted(set(table) - set(KEYS))

@@ -177,13 +177,13 @@ class JobQueue:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(record.wake.wait(), LOOK_EVERY_S)
                 record.wake.clear()
+            self._end(record)
         finally:
             if running is not None:
                 loop.remove_reader(running.news)
                 os.close(running.news)
         if running is not None:
             await asyncio.to_thread(running.process.wait)
-        self._end(record)
 
     async def _look(self, record: Record) -> bool:
         """Take in what is new; True when the job has ended."""

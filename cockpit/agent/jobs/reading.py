@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import zlib
+from pathlib import Path
 from typing import Any
 
 from cockpit.agent.jobs.events import EventTail, Row, read_events
 from cockpit.agent.jobs.record import Record
-from cockpit.protocol import INVALID_PARAMS, RpcError
+from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
+from cockpit.sdk.frames import FrameReader
 
 LOG_BYTES_MOST = 1 << 20
 EVENTS_MOST = 1000
 POINTS_MOST = 4096
+FRAME_BYTES_MOST = 2 << 20
+"""Of a frame as it travels, compressed: a message has to stay below the protocol's limit."""
 
 
 def integer(params: dict[str, Any], name: str, default: int) -> int:
@@ -64,3 +69,32 @@ def _thinned(rows: list[Row], points: int) -> list[Row]:
         return list(rows)
     last = len(rows) - 1
     return [rows[round(index * last / (points - 1))] for index in range(points)]
+
+
+def frame_path(record: Record, tail: EventTail, params: dict[str, Any]) -> Path:
+    """Where the frames of `name` are. Raises RpcError for a name the job has not announced."""
+    name = params.get("name")
+    announced = tail.frames.get(name) if isinstance(name, str) else None
+    if announced is None:
+        have = ", ".join(tail.frames) or "none so far"
+        raise RpcError(NOT_FOUND, f"job {record.spec.id} has no frames called {name!r:.60}", have)
+    path = (record.directory.path / announced).resolve()
+    if not path.is_relative_to(record.directory.path.resolve()):
+        raise RpcError(REFUSED, f"the frames {name!r} lie outside of the job's own directory")
+    return path
+
+
+def frame(path: Path, after: int) -> dict[str, Any]:
+    """`job.frame`: the newest whole frame if it is newer than `after`, compressed."""
+    try:
+        with FrameReader(path) as reader:
+            newest = reader.latest(after)
+    except (OSError, ValueError) as error:
+        raise RpcError(NOT_FOUND, f"the frames cannot be read: {error}") from None
+    if newest is None:
+        return {"sequence": after}
+    data = zlib.compress(newest.data, 1)
+    if len(data) > FRAME_BYTES_MOST:
+        size = f"{newest.width} × {newest.height}"
+        raise RpcError(REFUSED, f"a frame of {size} is too large to be sent", "Make it smaller.")
+    return {**vars(newest), "data": base64.b64encode(data).decode()}

@@ -34,6 +34,7 @@ class Record:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the job has ended and nothing of it is left."""
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     published: Job | None = None
     final: Job | None = None
     """The job as it was shown last, of one that ended."""
@@ -75,6 +76,15 @@ class Record:
         if self.tail is None:
             self.tail = EventTail(self.directory.events)
         return self.tail
+
+    async def all_events(self) -> EventTail:
+        """The job's reports to the last one, also of a job that was let go of."""
+        async with self.reading:
+            if self.final is not None and self.tail is None:
+                tail = EventTail(self.directory.events)
+                await asyncio.to_thread(tail.read_all)
+                self.tail = tail
+        return self.events()
 
     def job(self, box_name: str, price_per_kwh: float | None) -> Job:
         """The job as it crosses every boundary."""

@@ -48,6 +48,7 @@ class JobService:
             "job.log": self._log,
             "job.events": self._events,
             "job.metrics": self._metrics,
+            "job.frame": self._frame,
         }
 
     async def start(self) -> None:
@@ -132,11 +133,12 @@ class JobService:
         return reading.events(self._find(params), params)
 
     async def _metrics(self, params: dict[str, Any]) -> dict[str, Any]:
+        return reading.metrics(await self._find(params).all_events(), params)
+
+    async def _frame(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
-        tail = record.events()
-        if record.final is not None:
-            await asyncio.to_thread(tail.read_all)
-        return reading.metrics(tail, params)
+        path = reading.frame_path(record, await record.all_events(), params)
+        return await asyncio.to_thread(reading.frame, path, reading.integer(params, "after", 0))
 
     def _find(self, params: dict[str, Any]) -> Record:
         job_id = params.get("id")

@@ -1,0 +1,84 @@
+"""A job's log as it grows, across agents that are replaced, until the job has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from cockpit.client import Box
+from cockpit.errors import BoxError
+from cockpit.model import ENDED_STATES, Job
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.1
+PATIENCE_S = 30.0
+"""How long an agent that went away is waited for."""
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """What `call` returns; while the agent is away it is tried again for PATIENCE_S.
+
+    An answer of the agent that is an error is raised at once.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await call()
+        except BoxError as error:
+            if error.code or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def follow_log(box: Box, job_id: str, offset: int = 0) -> None:
+    """Write the log's bytes to stdout from `offset` on, until the job has ended."""
+    while True:
+        offset, ended = await write_log(box, job_id, offset)
+        if ended:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
+    """Write what there is from `offset` on; where to go on, and whether that was all for ever."""
+    while True:
+        answer = await patiently(partial(box.job_log, job_id, offset))
+        sys.stdout.buffer.write(base64.b64decode(answer["data"]))
+        sys.stdout.buffer.flush()
+        offset = answer["end"]
+        if offset >= answer["size"]:
+            return offset, bool(answer["ended"])
+
+
+async def wait_started(box: Box, job: Job) -> Job:
+    """The job once it no longer waits; every reason why it waits is told once."""
+    told = ""
+    while job.state == "PENDING":
+        if job.reason and job.reason != told:
+            told = job.reason
+            print(f"cockpit: job {job.id} is waiting: {told}", file=sys.stderr)
+        await asyncio.sleep(LOOK_EVERY_S)
+        job = await patiently(partial(box.job, job.id))
+    return job
+
+
+async def wait_ended(box: Box, job_id: str) -> Job:
+    """The job once it has ended."""
+    while True:
+        job = await patiently(partial(box.job, job_id))
+        if job.state in ENDED_STATES:
+            return job
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def exit_code(job: Job) -> int:
+    """The job's own exit code; 1 for a job that has none or that was cut off without an error."""
+    if job.state == "COMPLETED":
+        return job.exit_code or 0
+    return job.exit_code or 1

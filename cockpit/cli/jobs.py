@@ -1,0 +1,214 @@
+"""`cockpit jobs`, `job`, `logs`, `wait` and `stop`: what became of jobs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from cockpit.cli.command import Command
+from cockpit.cli.connect import open_box, run_async
+from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
+from cockpit.cli.text import DASH, duration, figure, local_time, print_json, table
+from cockpit.client import Box
+from cockpit.errors import UsageError
+from cockpit.model import ENDED_STATES, SCHEMA, BoxInfo, Job
+
+HEAD = ("ID", "NAME", "STATE", "GPUS", "PROGRESS", "SUBMITTED", "TIME", "REASON")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the JSON contract (schema 1)")
+
+
+def _add_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="a job, as `cockpit jobs` lists it")
+
+
+def _add_ids(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a job, as `cockpit jobs` lists it")
+
+
+def run_jobs(arguments: argparse.Namespace) -> int:
+    """Print every job, newest first."""
+
+    async def work(box: Box) -> int:
+        async with box:
+            found = await box.jobs()
+            assert box.info is not None
+            if arguments.json:
+                print_json({"schema": SCHEMA, "jobs": found})
+                return 0
+            if box.info.source == "simulated":
+                print("cockpit: this box is SIMULATED", file=sys.stderr)
+            if found:
+                rows = [_row(job, box.info) for job in found]
+                print(table(HEAD, rows, left=(1, 2, 3, 5, 7)))
+            else:
+                print("cockpit: no jobs yet; `cockpit plugins` lists what to run", file=sys.stderr)
+        return 0
+
+    return run_async(work(open_box(arguments)))
+
+
+jobs = Command(_add_json, run_jobs)
+
+
+def _row(job: Job, info: BoxInfo) -> tuple[str, ...]:
+    return (
+        job.id,
+        job.name,
+        job.state,
+        gpu_names(job, info),
+        progress(job),
+        local_time(job.submitted_s, seconds=False),
+        DASH if job.started_s is None else duration(_seconds(job)),
+        job.reason,
+    )
+
+
+def _seconds(job: Job) -> float:
+    return (job.ended_s or time.time()) - (job.started_s or 0.0)
+
+
+def gpu_names(job: Job, info: BoxInfo) -> str:
+    """Indices of the job's GPUs on this box; a UUID that it no longer has stays one."""
+    indices = {gpu.uuid: str(gpu.index) for gpu in info.gpus}
+    return ",".join(indices.get(uuid, uuid) for uuid in job.gpus) or DASH
+
+
+def progress(job: Job) -> str:
+    """How far a job is, and how long it still takes at this pace."""
+    if job.progress is None or job.progress.total <= 0:
+        return DASH
+    text = f"{100 * job.progress.done / job.progress.total:.0f} %"
+    if job.progress.eta_s is not None and job.state not in ENDED_STATES:
+        text += f", {duration(job.progress.eta_s)} left"
+    return text
+
+
+def _add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_id(parser)
+    _add_json(parser)
+
+
+def run_job(arguments: argparse.Namespace) -> int:
+    """Print one job in full."""
+
+    async def work(box: Box) -> int:
+        async with box:
+            found = await box.job(arguments.id)
+            assert box.info is not None
+            print_job(found, arguments.json, box.info)
+        return 0
+
+    return run_async(work(open_box(arguments)))
+
+
+job = Command(_add_job_arguments, run_job)
+
+
+def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
+    """One job object of the contract, or the same in words."""
+    if as_json:
+        print_json({**vars(job), "schema": SCHEMA})
+        return
+    rows = {
+        "Job": f"{job.id} · {job.name}",
+        "State": f"{job.state}: {job.reason}" if job.reason else job.state,
+        "Plugin": job.plugin or DASH,
+        "Command": " ".join(job.command),
+        "Box": job.box,
+        "GPUs": gpu_names(job, info) if info else ",".join(job.gpus) or DASH,
+        "Submitted": local_time(job.submitted_s),
+        "Started": DASH if job.started_s is None else local_time(job.started_s),
+        "Ended": DASH if job.ended_s is None else local_time(job.ended_s),
+        "Exit code": DASH if job.exit_code is None else str(job.exit_code),
+        "Progress": progress(job),
+        "GPU time": DASH if job.gpu_seconds is None else duration(job.gpu_seconds),
+        "Energy": DASH if job.energy_j is None else f"{job.energy_j / 3600:.1f} Wh",
+        "Directory": job.directory,
+    }
+    for name, value in rows.items():
+        print(f"{name:<10} {value}")
+    for name, number in job.metrics.items():
+        print(f"{'Metric':<10} {name} {number:g}")
+    for kernel in job.kernels:
+        rate = None if kernel.bytes_per_s is None else kernel.bytes_per_s / 1e9
+        share = f"{figure(kernel.roofline_percent)} % of the roof"
+        print(
+            f"{'Kernel':<10} {kernel.name}: {kernel.seconds:.3f} s, {figure(rate, 1)} GB/s, {share}"
+        )
+
+
+def _add_logs_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_id(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job ends")
+
+
+def run_logs(arguments: argparse.Namespace) -> int:
+    """Print a job's log, its bytes as they are."""
+
+    async def work(box: Box) -> int:
+        async with box:
+            if arguments.follow:
+                await follow_log(box, arguments.id)
+            else:
+                await write_log(box, arguments.id, 0)
+        return 0
+
+    return run_async(work(open_box(arguments)))
+
+
+logs = Command(_add_logs_arguments, run_logs)
+
+
+def run_wait(arguments: argparse.Namespace) -> int:
+    """Wait until every job has ended; the first exit code that is not 0, in the order given."""
+
+    async def work(box: Box) -> int:
+        async with box:
+            ended = [await wait_ended(box, job_id) for job_id in arguments.ids]
+        for each in ended:
+            reason = f": {each.reason}" if each.reason else ""
+            print(f"cockpit: job {each.id} {each.state}{reason}", file=sys.stderr)
+        return next((code for each in ended if (code := exit_code(each))), 0)
+
+    return run_async(work(open_box(arguments)))
+
+
+wait = Command(_add_ids, run_wait)
+
+
+def _add_stop_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_ids(parser)
+    parser.add_argument(
+        "--grace", metavar="S", default="10", help="seconds from SIGTERM to SIGKILL (default: 10)"
+    )
+    _add_json(parser)
+
+
+def run_stop(arguments: argparse.Namespace) -> int:
+    """Stop jobs; returns when everything they started is gone."""
+    try:
+        grace_s = float(arguments.grace)
+    except ValueError:
+        grace_s = -1.0
+    if not 0 <= grace_s <= 86400:
+        raise UsageError(f"--grace: {arguments.grace!r} is no number of seconds from 0 to 86400")
+
+    async def work(box: Box) -> int:
+        async with box:
+            for job_id in arguments.ids:
+                before = await box.job(job_id)
+                stopped = await box.stop_job(job_id, grace_s)
+                if arguments.json:
+                    print_job(stopped, as_json=True)
+                already = "had already ended: " if before.state in ENDED_STATES else ""
+                print(f"cockpit: job {stopped.id} {already}{stopped.state}", file=sys.stderr)
+        return 0
+
+    return run_async(work(open_box(arguments)))
+
+
+stop = Command(_add_stop_arguments, run_stop)

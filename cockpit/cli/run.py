@@ -1,0 +1,181 @@
+"""`cockpit run` and `cockpit exec`: start a plugin, or any command, as a job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cockpit import parameters, plugins
+from cockpit.cli.command import Command
+from cockpit.cli.connect import load_config, open_box, options_of, run_async
+from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_started
+from cockpit.cli.gpus import find_gpu
+from cockpit.cli.jobs import print_job
+from cockpit.client import Box
+from cockpit.errors import UsageError
+from cockpit.model import BoxInfo, Job, JobRequest
+
+PASSED_ON = (
+    *("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL"),
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CUDA_HOME"),
+)
+"""Of this shell's environment, what a command of `cockpit exec` needs to be the same command."""
+
+Wanted = int | tuple[str, ...]
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "cockpit run PLUGIN [OPTIONS] [PARAMETERS]"
+    parser.epilog = (
+        "`cockpit plugins` lists what can be run; `cockpit run PLUGIN --help` its parameters."
+    )
+    _add_common(parser)
+    parser.add_argument("plugin", metavar="PLUGIN", help="name of a plugin")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--gpus", metavar="N|LIST", help="how many GPUs, or which: 0,3 or UUIDs (one: `3,`)"
+    )
+    parser.add_argument("--name", help="what to call the job")
+    parser.add_argument("--detach", action="store_true", help="do not follow the log")
+    parser.add_argument(
+        "--json", action="store_true", help="print the job as JSON and do not follow it"
+    )
+
+
+def run_plugin(arguments: argparse.Namespace) -> int:
+    """Submit a plugin; follow it until it ends unless told otherwise."""
+    directories = load_config(options_of(arguments)).plugin_directories()
+    plugin = plugins.find(arguments.plugin, directories)
+    parser = argparse.ArgumentParser(
+        prog=f"cockpit run {plugin.name}",
+        description=f"{plugin.title}: {plugin.summary}",
+        allow_abbrev=False,
+    )
+    _add_common(parser)
+    parameters.add_options(parser, plugin.parameters)
+    parser.parse_args(arguments.rest, arguments)
+    values = plugins.validate(plugin, parameters.given(arguments))
+
+    def request(gpus: Wanted | None) -> JobRequest:
+        return plugins.request(plugin, values, gpus, arguments.name)
+
+    return _submit(arguments, request)
+
+
+run = Command(add_run_arguments, run_plugin)
+
+
+def add_exec_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "cockpit exec [OPTIONS] -- COMMAND …"
+    _add_common(parser)
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="pass this variable on too; may be given again",
+    )
+    parser.add_argument("--workdir", metavar="DIR", help="run there (default: here)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def run_exec(arguments: argparse.Namespace) -> int:
+    """Submit a command; follow it until it ends unless told otherwise."""
+    words = arguments.command
+    command = tuple(words[1:] if words[:1] == ["--"] else words)
+    if not command:
+        raise UsageError("there is no command", "cockpit exec --gpus 1 -- COMMAND …")
+    directory = Path(arguments.workdir or Path.cwd()).expanduser().absolute()
+    if not directory.is_dir():
+        raise UsageError(f"--workdir: {directory} is not a directory")
+
+    def request(gpus: Wanted | None) -> JobRequest:
+        return JobRequest(
+            name=arguments.name or Path(command[0]).name,
+            command=command,
+            gpus=1 if gpus is None else gpus,
+            environment=_environment(arguments.env),
+            working_directory=str(directory),
+        )
+
+    return _submit(arguments, request)
+
+
+exec_ = Command(add_exec_arguments, run_exec)
+
+
+def _environment(extra: list[str]) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    for text in extra:
+        name, equals, value = text.partition("=")
+        if not name or (not equals and name not in os.environ):
+            raise UsageError(f"--env: {text!r} is not set here", "Write it as NAME=VALUE.")
+        environment[name] = value if equals else os.environ[name]
+    return environment
+
+
+def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], JobRequest]) -> int:
+    """Ctrl+C leaves the job alone once it is submitted."""
+    submitted: list[Job] = []
+    try:
+        return run_async(_start(open_box(arguments), arguments, request, submitted))
+    except KeyboardInterrupt:
+        if not submitted:
+            raise
+        _say_detached(submitted[0])
+        return 130
+
+
+async def _start(
+    box: Box,
+    arguments: argparse.Namespace,
+    request: Callable[[Wanted | None], JobRequest],
+    submitted: list[Job],
+) -> int:
+    async with box:
+        assert box.info is not None
+        wanted = request(parse_gpus(arguments.gpus, box.info))
+        job = await box.submit(replace(wanted, token=uuid.uuid4().hex))
+        submitted.append(job)
+        if arguments.json:
+            print_job(job, as_json=True)
+            return 0
+        simulated = " on a SIMULATED box" if box.info.source == "simulated" else ""
+        print(f"cockpit: job {job.id} ({job.name}) submitted{simulated}", file=sys.stderr)
+        if arguments.detach:
+            _say_detached(job)
+            return 0
+        await wait_started(box, job)
+        await follow_log(box, job.id)
+        ended = await wait_ended(box, job.id)
+    reason = f": {ended.reason}" if ended.reason else ""
+    print(f"cockpit: job {ended.id} {ended.state}{reason}", file=sys.stderr)
+    return exit_code(ended)
+
+
+def _say_detached(job: Job) -> None:
+    print(
+        f"cockpit: detached, job {job.id} goes on;"
+        f" `cockpit logs -f {job.id}` follows it, `cockpit stop {job.id}` ends it",
+        file=sys.stderr,
+    )
+
+
+def parse_gpus(text: str | None, info: BoxInfo) -> Wanted | None:
+    """`2` is a count; `0,3`, `3,` and UUIDs name them. None if nothing was said."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or text.lstrip().startswith("-"):
+        raise UsageError(f"--gpus: {text!r} is no number of GPUs", "Write 2, or 0,3 to name them.")
+    return tuple(find_gpu(info, name).uuid for name in names)
