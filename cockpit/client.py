@@ -25,6 +25,8 @@ class Transport(Protocol):
     """A way to an agent. `open` may start one; `restart` replaces one of another version."""
 
     name: str
+    settings_digest: str | None
+    """What the agent is to be run with; None accepts any."""
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the agent. Raises BoxError with advice when there can be none."""
@@ -70,13 +72,32 @@ class Box:
                 assert self.info is not None
                 return self.info
             connection, hello = await self._hello()
-            if (hello.get("version"), hello.get("protocol")) != (__version__, protocol.PROTOCOL):
+            if self._outdated(hello):
                 await connection.close()
                 await self._transport.restart()
                 connection, hello = await self._hello()
+            if hello.get("protocol") != protocol.PROTOCOL:
+                await connection.close()
+                raise BoxError(
+                    f"the agent speaks protocol {hello.get('protocol')}, not {protocol.PROTOCOL}",
+                    f"It is cockpit {hello.get('version')}, this is {__version__}: start it again.",
+                )
             self.info = _decode(BoxInfo, hello.get("box"))
             self._connection = connection
             return self.info
+
+    def _outdated(self, hello: Mapping[str, Any]) -> bool:
+        """Whether the agent is to be replaced.
+
+        Only at the first connection: two programs of different versions or settings would
+        otherwise replace each other's agent for ever.
+        """
+        if self.info is not None:
+            return False
+        if (hello.get("version"), hello.get("protocol")) != (__version__, protocol.PROTOCOL):
+            return True
+        wanted, found = self._transport.settings_digest, hello.get("settings")
+        return None not in (wanted, found) and wanted != found
 
     async def _hello(self) -> tuple[_Connection, dict[str, Any]]:
         reader, writer = await self._transport.open()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,3 +75,12 @@ class TerminalSettings:
     """Action name → keys, comma separated, in Textual's key names."""
     theme_directories: tuple[str, ...] = ()
     """Searched after the shipped themes, so that a user's theme of the same name wins."""
+
+
+def settings_digest(settings: AgentSettings) -> str:
+    """Tells agents of the same name with different settings apart.
+
+    `idle_exit_s` is left out: how long an agent waits for company does not change what it shows.
+    """
+    plain = dataclasses.asdict(dataclasses.replace(settings, idle_exit_s=None))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
