@@ -1,0 +1,272 @@
+"""The app: modes, bindings, theme, and the one worker that follows the box."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from cockpit.client import Box, Connected, Update
+from cockpit.errors import CockpitError
+from cockpit.model import Snapshot
+from cockpit.settings import TerminalSettings
+from cockpit.themes import load_themes, theme_directories
+from cockpit.tui.keys import bindings, unknown_actions
+from cockpit.tui.live import Live, LiveScreen
+from cockpit.tui.memory import Memory
+from cockpit.tui.pictures import save_picture
+from cockpit.tui.providers import CockpitCommands
+from cockpit.tui.screens.wall import WallScreen
+from cockpit.tui.themes import DEFAULT_VARIABLES, to_textual
+from cockpit.tui.widgets.banner import Banner
+from cockpit.tui.widgets.header import Header
+
+if TYPE_CHECKING:
+    from cockpit.plugins import Plugin
+
+EVENTS_BACK_S = 24 * 3600.0
+FALLBACK_THEME = "midnight"
+
+
+def _events() -> Screen[Any]:
+    from cockpit.tui.screens.events import EventsScreen
+
+    return EventsScreen()
+
+
+def _jobs() -> Screen[Any]:
+    from cockpit.tui.screens.jobs import JobsScreen
+
+    return JobsScreen()
+
+
+class CockpitApp(App[None]):
+    """The terminal of one box."""
+
+    TITLE = "cockpit"
+    CSS_PATH = "cockpit.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "wall": WallScreen,
+        "events": _events,
+        "jobs": _jobs,
+    }
+    COMMANDS = {CockpitCommands}  # noqa: RUF012 - Textual's own declaration
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(
+        self,
+        box: Box,
+        terminal: TerminalSettings | None = None,
+        load_plugins: Callable[[], Sequence[Plugin]] = tuple,
+        clock: Callable[[], float] = time.time,
+        memory: Memory | None = None,
+    ) -> None:
+        self.box = box
+        self.terminal = terminal or TerminalSettings()
+        self.load_plugins = load_plugins
+        self.clock = clock
+        self.live = Live(clock)
+        self.memory = memory or Memory()
+        self.themes = load_themes(theme_directories(self.terminal.theme_directories))
+        super().__init__()
+        self.set_keymap(dict(self.terminal.keys))
+        self._choose_first_theme()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """cockpit's own theme variables, for a theme that lacks them."""
+        return DEFAULT_VARIABLES
+
+    def on_mount(self) -> None:
+        """Show the wall at once; the box is asked afterwards."""
+        self.switch_mode("wall")
+        self.run_worker(self._follow(), name="follow", exclusive=True)
+        self.set_interval(1.0, self._tick)
+        for problem in self._start_problems():
+            self.notify(problem, severity="warning", timeout=10)
+
+    def goto_screen(self, screen: Screen[Any]) -> None:
+        """Put `screen` on top; one of the same kind there already is replaced."""
+        if type(self.screen) is type(screen):
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    def open_gpu(self, uuid: str) -> None:
+        """Show the screen of one GPU."""
+        from cockpit.tui.screens.gpu import GpuScreen
+
+        self.memory.set("gpu", uuid)
+        self.goto_screen(GpuScreen(uuid))
+
+    def open_job(self, job_id: str) -> None:
+        """Show the screen of one job."""
+        from cockpit.tui.screens.job import JobScreen
+
+        self.goto_screen(JobScreen(job_id))
+
+    def action_gpu(self, index: int) -> None:
+        """Open the GPU of that index, if the box has one."""
+        gpus = self.live.box.gpus if self.live.box else ()
+        for gpu in gpus:
+            if gpu.index == index:
+                self.open_gpu(gpu.uuid)
+                return
+        if gpus:
+            last = max(gpu.index for gpu in gpus)
+            self.notify(f"This box has no GPU {index}: it has 0 to {last}.", severity="warning")
+
+    def action_go(self, mode: str) -> None:
+        """Show the wall, the jobs or the events."""
+        if self.screen.is_modal:
+            return
+        if self.current_mode == mode:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+        else:
+            self.switch_mode(mode)
+
+    async def action_back(self) -> None:
+        """Close what is on top; from another place, go home to the wall."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode != "wall":
+            self.switch_mode("wall")
+
+    def action_launch(self, plugin: str = "") -> None:
+        """Choose a workload and launch it."""
+        from cockpit.tui.screens.launch import LaunchScreen
+
+        self.goto_screen(LaunchScreen(plugin) if plugin else LaunchScreen())
+
+    def action_help(self) -> None:
+        """List the keys of this place; Enter runs one."""
+        from cockpit.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_choose_theme(self) -> None:
+        """Choose a theme with a preview."""
+        from cockpit.tui.screens.themes import ThemesScreen
+
+        if not isinstance(self.screen, ThemesScreen):
+            self.push_screen(ThemesScreen())
+
+    def action_save_picture(self) -> None:
+        """Save what is on the screen as an SVG and say where."""
+        try:
+            path = save_picture(self)
+        except OSError as error:
+            self.notify(f"Could not save a picture: {error}", severity="error")
+        else:
+            self.notify(f"Saved {path}", title="Picture")
+
+    def choose_theme(self, name: str) -> None:
+        """Use a theme from now on and remember it."""
+        self.theme = name
+        self.memory.set("theme", name)
+
+    def watch_theme(self, name: str) -> None:
+        """Tell the screens that keep their own styles."""
+        for screen in self.screen_stack if self._running else ():
+            screen.refresh(layout=False)
+
+    async def _follow(self) -> None:
+        async for update in self.box.follow(interval_s=self.terminal.refresh_s):
+            self.live.take(update)
+            self._tell(update)
+            if isinstance(update, Connected):
+                self.run_worker(self._fill(), name="fill", group="fill", exclusive=True)
+
+    async def _fill(self) -> None:
+        """Ask once for what the subscription does not repeat: jobs and the last events."""
+        try:
+            jobs = await self.box.jobs()
+            events = await self.box.events(since_s=self.clock() - EVENTS_BACK_S)
+        except CockpitError as error:
+            self.notify(str(error), severity="warning")
+            return
+        self.live.fill(jobs, events)
+        for job in jobs:
+            self._tell(job)
+            break
+        await self._load_trails()
+
+    async def _load_trails(self) -> None:
+        for screen in self._screen_stacks["wall"]:
+            if isinstance(screen, WallScreen):
+                await screen.load_history()
+
+    def _tell(self, update: Update) -> None:
+        """Pass an update to what can be seen: the top screen, and those under a dialog."""
+        wall = self._screen_stacks["wall"][:1]
+        if isinstance(update, Snapshot) and wall and isinstance(wall[0], WallScreen):
+            wall[0].keep(update)
+        for screen in self._seen():
+            if isinstance(screen, LiveScreen):
+                screen.on_live(update)
+            self.show_shell(screen)
+
+    def _seen(self) -> list[Screen[Any]]:
+        """The screens that can be seen: the top one, and those under a dialog."""
+        seen: list[Screen[Any]] = []
+        for screen in reversed(self.screen_stack):
+            if screen.is_running:
+                seen.append(screen)
+            if not screen.is_modal:
+                break
+        return seen
+
+    def show_shell(self, screen: Screen[Any]) -> None:
+        """Bring header and banner of a screen up to date."""
+        for header in screen.query(Header):
+            header.show(self.live.stale)
+        for banner in screen.query(Banner):
+            banner.show_live(self.live)
+
+    def _tick(self) -> None:
+        """Once a second: clocks, ages, and whether the terminal is still there."""
+        if _terminal_gone():
+            self.exit(return_code=1)
+            return
+        for screen in self._seen():
+            self.show_shell(screen)
+            tick = getattr(screen, "on_second", None)
+            if tick is not None:
+                tick()
+
+    def _choose_first_theme(self) -> None:
+        for theme in self.themes.loaded.values():
+            self.register_theme(to_textual(theme))
+        wanted = self.memory.text("theme") or self.terminal.theme
+        if self.terminal.color == "ansi":
+            wanted = "ansi"
+        if wanted not in self.themes.loaded:
+            wanted = FALLBACK_THEME
+        if wanted in self.themes.loaded:
+            self.theme = wanted
+
+    def _start_problems(self) -> list[str]:
+        problems = [self.memory.notice] if self.memory.notice else []
+        for theme in self.themes.broken:
+            if theme.name in (self.terminal.theme, self.memory.text("theme")):
+                problems.append(f"Theme {theme.name} cannot be used: {theme.reason}")
+        for name in unknown_actions(self.terminal.keys):
+            problems.append(f"[keys] names {name}, which is no action; ? lists them")
+        return problems
+
+
+def _terminal_gone() -> bool:
+    if not sys.__stdin__ or not sys.__stdin__.isatty():
+        return False
+    poll = select.poll()
+    poll.register(sys.__stdin__.fileno(), 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))

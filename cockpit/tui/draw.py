@@ -1,0 +1,142 @@
+"""Runs of text that draw bars and charts on fixed scales. Pure: no Textual, no state.
+
+A run is `(text, front)`, a line `(back, runs)`; fronts and backs are names that a Look resolves.
+Equal lines look equal, so comparing them is how a board knows what to repaint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+from cockpit.tui.themes import STEPS
+
+Run = tuple[str, str]
+Line = tuple[str, tuple[Run, ...]]
+
+_ACROSS = " ▏▎▍▌▋▊▉█"
+_UP = " ▁▂▃▄▅▆▇█"
+LIMIT = "╌"
+
+
+def eighths(value: float | None, top: float, cells: int) -> int:
+    """`value` on a scale from 0 to `top` over `cells` cells, in eighths of a cell; -1 for none."""
+    if value is None or value != value or top <= 0:
+        return -1
+    return round(max(0.0, min(1.0, value / top)) * cells * 8)
+
+
+@lru_cache(maxsize=2048)
+def bar(level: int, width: int, front: str, empty: str = "·") -> tuple[Run, ...]:
+    """A horizontal bar of `width` cells filled to `level` eighths (-1: not readable).
+
+    `front` is one colour, or a scale (`power`, `heat`), whose colours then run along the bar.
+    """
+    if level < 0:
+        return ((" " * width, "faint"),)
+    full, part = divmod(level, 8)
+    text = "█" * full + (_ACROSS[part] if part else "")
+    track: Run = (empty * (width - len(text)), "faint")
+    if front not in ("power", "heat"):
+        return ((text, front), track)
+    cells = [(char, _step(front, (at + 0.5) / width)) for at, char in enumerate(text)]
+    return (*join(cells), track)
+
+
+@lru_cache(maxsize=512)
+def area(levels: tuple[int, ...], height: int, scale: str, limit: int = -1) -> tuple[
+    tuple[Run, ...], ...
+]:
+    """A filled chart, top row first: one column for each level in eighths of a row (-1: a gap).
+
+    `limit` is drawn as a dashed line across the row that its level falls into.
+    """
+    limit_row = min(height - 1, max(0, (limit - 1) // 8)) if limit > 0 else -1
+    rows = []
+    for row in range(height - 1, -1, -1):
+        front = _step(scale, (row + 0.5) / height)
+        blank = LIMIT if row == limit_row else " "
+        runs: list[Run] = []
+        for level in levels:
+            above = level - row * 8
+            if above <= 0:
+                runs.append((blank, "faint" if row != limit_row else "muted"))
+            else:
+                runs.append((_UP[min(above, 8)], front))
+        rows.append(join(runs))
+    return tuple(rows)
+
+
+@lru_cache(maxsize=512)
+def spark(levels: tuple[int, ...], height: int, scale: str) -> tuple[tuple[Run, ...], ...]:
+    """A filled chart whose columns each have the colour of their own level, top row first."""
+    rows = []
+    for row in range(height - 1, -1, -1):
+        runs: list[Run] = []
+        for level in levels:
+            above = level - row * 8
+            runs.append(
+                (" ", "faint")
+                if above <= 0
+                else (_UP[min(above, 8)], _step(scale, level / (height * 8)))
+            )
+        rows.append(join(runs))
+    return tuple(rows)
+
+
+def _step(scale: str, fraction: float) -> str:
+    return f"{scale}:{min(STEPS - 1, max(0, int(fraction * STEPS)))}"
+
+
+def shade(scale: str, value: float | None, top: float) -> str:
+    """The colour of `value` on a scale from 0 to `top`."""
+    return "faint" if value is None or top <= 0 else _step(scale, value / top)
+
+
+def join(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Neighbours of one colour become one run."""
+    joined: list[Run] = []
+    for text, front in runs:
+        if joined and joined[-1][1] == front:
+            joined[-1] = (joined[-1][0] + text, front)
+        elif text:
+            joined.append((text, front))
+    return tuple(joined)
+
+
+def width_of(runs: Iterable[Run]) -> int:
+    """Cells that the runs take."""
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in runs)
+
+
+def spread(left: Sequence[Run], right: Sequence[Run], width: int) -> tuple[Run, ...]:
+    """`left` and `right` at the two ends of `width` cells; `left` gives way."""
+    room = width - width_of(right)
+    return (*crop(left, room), *right)
+
+
+def crop(runs: Sequence[Run], width: int) -> tuple[Run, ...]:
+    """Exactly `width` cells: cut, or filled up with blanks."""
+    kept: list[Run] = []
+    room = width
+    for text, front in runs:
+        size = len(text) if text.isascii() else cell_len(text)
+        if size <= room:
+            kept.append((text, front))
+            room -= size
+            continue
+        from cockpit.tui.wall.words import clip
+
+        kept.append((clip(text, room), front))
+        room -= cell_len(kept[-1][0])
+        break
+    if room > 0:
+        kept.append((" " * room, "faint"))
+    return tuple(kept)
+
+
+def blank(width: int, back: str = "background") -> Line:
+    """An empty line."""
+    return back, ((" " * width, "faint"),)

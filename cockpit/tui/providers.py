@@ -1,0 +1,81 @@
+"""The command palette: every action, GPU, job, theme and workload by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from cockpit.tui import keys
+from cockpit.tui.wall.words import mark, work
+
+if TYPE_CHECKING:
+    from cockpit.tui.app import CockpitApp
+
+Command = tuple[str, str, Callable[[], Any]]
+"""What it says, the help below, what it does."""
+
+
+class CockpitCommands(Provider):
+    """Everything that can be done from here."""
+
+    async def discover(self) -> Hits:
+        """Before a word is typed: the place's actions and the GPUs."""
+        for text, help_text, run in [*self._actions(), *self._gpus()]:
+            yield DiscoveryHit(text, run, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """What matches, best first."""
+        matcher = self.matcher(query)
+        for text, help_text, run in self._everything():
+            score = matcher.match(text)
+            if score > 0:
+                yield Hit(score, matcher.highlight(text), run, help=help_text)
+
+    @property
+    def _cockpit(self) -> CockpitApp:
+        return cast("CockpitApp", self.app)
+
+    def _everything(self) -> Iterator[Command]:
+        yield from self._actions()
+        yield from self._gpus()
+        yield from self._jobs()
+        yield from self._themes()
+        yield from self._workloads()
+
+    def _actions(self) -> Iterator[Command]:
+        place: keys.Place = getattr(self.screen, "place", "everywhere")
+        for action in keys.actions(place):
+            if action.name in ("palette", "up", "down", "left", "right"):
+                continue
+            shown = keys.shown_keys(action, self._cockpit.terminal.keys)
+            yield action.help, f"key: {shown}", partial(self._run, action.run)
+
+    async def _run(self, action: str) -> None:
+        await self._cockpit.screen.run_action(action)
+
+    def _gpus(self) -> Iterator[Command]:
+        app = self._cockpit
+        for gpu in app.live.snapshot.gpus if app.live.snapshot else ():
+            doing, _ = work(gpu, app.live.job_on(gpu))
+            word, _ = mark(gpu)
+            text = f"GPU {gpu.index}"
+            yield text, f"{word}  {doing}".strip(), partial(app.open_gpu, gpu.uuid)
+
+    def _jobs(self) -> Iterator[Command]:
+        app = self._cockpit
+        for job in app.live.jobs.values():
+            yield f"Job #{job.id} {job.name}", job.state, partial(app.open_job, job.id)
+
+    def _themes(self) -> Iterator[Command]:
+        app = self._cockpit
+        for theme in app.themes.loaded.values():
+            yield f"Theme: {theme.title}", theme.summary, partial(app.choose_theme, theme.name)
+
+    def _workloads(self) -> Iterator[Command]:
+        app = self._cockpit
+        for plugin in app.load_plugins():
+            run = partial(app.action_launch, plugin.name)
+            yield f"Launch {plugin.title}", plugin.summary, run

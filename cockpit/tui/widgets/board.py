@@ -1,0 +1,108 @@
+"""Board: a widget of blocks of lines that repaints only the stretches of lines that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from cockpit.tui.draw import Line, crop
+from cockpit.tui.look import Look
+
+
+class Block(Protocol):
+    """A rectangle of a board. Where it is depends on sizes only, never on the data."""
+
+    region: Region
+
+    def lines(self) -> Sequence[Line]:
+        """Its lines as they should be now, `region.height` of them."""
+
+
+class Board(Widget, can_focus=False):
+    """Lines from blocks, cached; `show` compares and repaints, `lay_out` starts afresh."""
+
+    DEFAULT_CSS = "Board { height: 1fr; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.faded = False
+        self._blocks: list[Block] = []
+        self._lines: list[list[Line]] = []
+        self._by_row: list[list[tuple[int, int]]] = []
+        self._strips: dict[int, Strip] = {}
+        self._looks: dict[bool, Look] = {}
+        self.repainted = 0
+        """Stretches of lines repainted since the start; tests watch it."""
+
+    def lay_out(self, blocks: Sequence[Block], height: int) -> None:
+        """Put other blocks in place and repaint everything."""
+        self._blocks = list(blocks)
+        self._lines = [list(block.lines()) for block in blocks]
+        self._by_row = [[] for _ in range(height)]
+        for number, block in enumerate(self._blocks):
+            for row in range(block.region.height):
+                if 0 <= block.region.y + row < height:
+                    self._by_row[block.region.y + row].append((number, row))
+        for row_blocks in self._by_row:
+            row_blocks.sort(key=lambda entry: self._blocks[entry[0]].region.x)
+        self._strips.clear()
+        self.refresh()
+
+    def show(self, faded: bool = False) -> None:
+        """Repaint what looks different now."""
+        if faded != self.faded:
+            self.faded = faded
+            self._strips.clear()
+            self.refresh()
+        changed: list[Region] = []
+        for number, block in enumerate(self._blocks):
+            old, new = self._lines[number], block.lines()
+            region = block.region
+            for row, line in enumerate(new):
+                if line != old[row]:
+                    old[row] = line
+                    self._strips.pop(region.y + row, None)
+                    changed.append(Region(region.x, region.y + row, region.width, 1))
+        if changed:
+            self.repainted += len(changed)
+            self.refresh(*changed)
+
+    def notify_style_update(self) -> None:
+        """The theme changed: make the styles anew."""
+        super().notify_style_update()
+        self._looks.clear()
+        self._strips.clear()
+
+    def look(self) -> Look:
+        """The styles of the theme, faded when the data is."""
+        look = self._looks.get(self.faded)
+        if look is None:
+            look = self._looks[self.faded] = Look(self.app.theme_variables, self.faded)
+        return look
+
+    def render_line(self, y: int) -> Strip:
+        """One line, from the cache if it has not changed."""
+        strip = self._strips.get(y)
+        if strip is None or strip.cell_length != self.size.width:
+            strip = self._strips[y] = self._paint(y)
+        return strip
+
+    def _paint(self, y: int) -> Strip:
+        look, width = self.look(), self.size.width
+        segments: list[Segment] = []
+        at = 0
+        for number, row in self._by_row[y] if y < len(self._by_row) else ():
+            region = self._blocks[number].region
+            if region.x > at:
+                segments.append(Segment(" " * (region.x - at), look.style("faint")))
+            back, runs = self._lines[number][row]
+            segments += [
+                Segment(text, look.style(front, back)) for text, front in crop(runs, region.width)
+            ]
+            at = region.right
+        return Strip(segments).adjust_cell_length(width, look.style("faint"))

@@ -1,0 +1,62 @@
+"""The line of keys at the bottom of every place; each can be clicked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.geometry import Region
+
+from cockpit.tui.draw import Line, Run, crop
+from cockpit.tui.keys import Action, Place, footer, shown_keys
+from cockpit.tui.widgets.board import Board
+
+if TYPE_CHECKING:
+    from cockpit.tui.app import CockpitApp
+
+
+class KeyBar(Board):
+    """As many of the place's actions as there is room for, by rank."""
+
+    app: CockpitApp
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+        self._spots: list[tuple[int, int, Action]] = []
+
+    def on_resize(self) -> None:
+        """Choose the actions that fit this width."""
+        width = self.size.width
+        chosen: list[tuple[Action, str]] = []
+        room = width - 1
+        for action in footer(self.place):
+            key = shown_keys(action, self.app.terminal.keys).split(" ")[0]
+            room -= len(key) + len(action.label) + 3
+            if room < 0:
+                break
+            chosen.append((action, key))
+        self._spots, runs, at = [], [(" ", "faint")], 1
+        # Help stands last, where one looks for it.
+        chosen.sort(key=lambda entry: entry[0].name == "help")
+        for action, key in chosen:
+            size = len(key) + len(action.label) + 1
+            self._spots.append((at, at + size, action))
+            runs += [(key, "*accent"), (f" {action.label}", "muted"), ("  ", "faint")]
+            at += size + 2
+        self.lay_out([_Keys(Region(0, 0, width, 1), runs)], 1)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what was clicked."""
+        for start, end, action in self._spots:
+            if start <= event.x < end and action.run:
+                await self.run_action(action.run, self.screen)
+
+
+class _Keys:
+    def __init__(self, region: Region, runs: list[Run]) -> None:
+        self.region = region
+        self._line: Line = ("panel", crop(runs, region.width))
+
+    def lines(self) -> list[Line]:
+        return [self._line]
