@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -54,7 +54,7 @@ def job() -> Iterator[tuple[int, int]]:
 def test_a_process_is_told_with_its_user_command_and_job(job: tuple[int, int]) -> None:
     process = ProcessTable().describe(job[0], 5 << 30, "compute")
     assert process.pid == job[0]
-    assert process.user == getpass.getuser()
+    assert process.user == pwd.getpwuid(os.getuid()).pw_name
     assert process.mine
     assert process.job == "41"
     assert process.memory_used_bytes == 5 << 30

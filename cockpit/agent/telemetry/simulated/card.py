@@ -43,7 +43,7 @@ class Card:
         self.inlet_c = chance.uniform(*model.inlet_c)
         self.heat_slow_c_per_w = chance.uniform(*model.heat_slow_c_per_w)
         self.heat_tau_s = chance.uniform(20.0, 45.0)
-        self.energy_j = chance.uniform(2e8, 9e8)
+        self.energy_j = 0.0
         self.power_w = self.idle_power_w
         self.power_instant_w = self.power_w
         self.sm_clock_mhz = IDLE_CLOCK_MHZ
@@ -54,6 +54,7 @@ class Card:
         self._chance = chance
         self._heat_slow_c = 0.0
         self._stray_heat_c = 0.0
+        self._halved = False
         self.settle(NOTHING)
 
     @property
@@ -75,22 +76,21 @@ class Card:
         for _ in range(4):
             self.power_w, _, _ = self._target(load)
             self._heat_slow_c = self.heat_slow_c_per_w * self.power_w
-            self._stray_heat_c = self._stray_heat_target_c()
+            if self.hot:
+                self._stray_heat_c = max(0.0, HOT_SETTLES_AT_C - self._own_temperature_c())
         self.step(load, 0.0)
 
     def step(self, load: Load, seconds: float) -> None:
         """Live through `seconds` of a constant load."""
         target_w, clock_share, reasons = self._target(load)
-        before_w = self.power_w
+        before_w, before_c = self.power_w, self.temperature_c
         self.power_w = _towards(before_w, target_w, seconds, _POWER_TAU_S)
         # The integral of the exponential on its way from the old power to the new target.
         self.energy_j += target_w * seconds + (before_w - self.power_w) * _POWER_TAU_S
         self._heat_slow_c = _towards(
             self._heat_slow_c, self.heat_slow_c_per_w * self.power_w, seconds, self.heat_tau_s
         )
-        self._stray_heat_c = _towards(
-            self._stray_heat_c, self._stray_heat_target_c(), seconds, _STRAY_HEAT_TAU_S
-        )
+        self._step_stray_heat(before_c, seconds)
         if reasons != ("idle",):
             self._count_throttling(reasons, seconds)
         self.throttle_reasons = reasons
@@ -115,10 +115,13 @@ class Card:
         return floor_w + dynamic_w, share, reasons
 
     def _slowdown(self) -> tuple[float, tuple[str, ...]]:
+        """The share of the full clock that heat and faults leave, and their throttle reasons."""
         share = SLOW_CLOCK_SHARE if self.slow else 1.0
         reasons = ("application_clocks",) if self.slow else ()
         margin_c = self.margin_c
-        if margin_c <= HW_SLOWDOWN_MARGIN_C:
+        # Slowed this hard the hot spot cools at once; without a gap it would flap.
+        self._halved = margin_c <= (0.0 if self._halved else HW_SLOWDOWN_MARGIN_C)
+        if self._halved:
             return min(share, 0.5), (*reasons, "hw_slowdown", "sw_thermal", "hw_thermal")
         if margin_c <= 0.0:
             return min(share, 1.0 + 0.15 * (margin_c - 0.5)), (*reasons, "sw_thermal")
@@ -139,8 +142,13 @@ class Card:
     def _own_temperature_c(self) -> float:
         return self.inlet_c + HEAT_AT_ONCE_C_PER_W * self.power_w + self._heat_slow_c
 
-    def _stray_heat_target_c(self) -> float:
-        return max(0.0, HOT_SETTLES_AT_C - self._own_temperature_c()) if self.hot else 0.0
+    def _step_stray_heat(self, before_c: float, seconds: float) -> None:
+        """A hot card heats up to where it settles, however little power it is left with."""
+        if self.hot:
+            heat_c = _towards(before_c, HOT_SETTLES_AT_C, seconds, _STRAY_HEAT_TAU_S)
+            self._stray_heat_c = max(0.0, heat_c - self._own_temperature_c())
+        else:
+            self._stray_heat_c = _towards(self._stray_heat_c, 0.0, seconds, _STRAY_HEAT_TAU_S)
 
 
 def _towards(value: float, target: float, seconds: float, tau_s: float) -> float:
