@@ -209,7 +209,7 @@ async def test_what_a_workload_reports_is_shown_with_the_job(bench: Bench) -> No
 
 
 async def test_changes_are_published_and_a_growing_log_alone_is_not(bench: Bench) -> None:
-    job = await bench.submit("bash", "-c", "for i in {1..9}; do echo $i; sleep 0.1; done")
+    await bench.submit("bash", "-c", "for i in {1..9}; do echo $i; sleep 0.1; done")
     await until(lambda: len(bench.events) == 2, "both events")
     told = [(job.state, job.reason) for job in bench.published]
     assert told == list(dict.fromkeys(told))

@@ -94,7 +94,10 @@ class LocalExecutor:
         return Running(process, news)
 
     def alive(self, directory: JobDirectory) -> bool:
-        lock = directory.try_lock()
+        try:
+            lock = directory.try_lock()
+        except FileNotFoundError:
+            return False
         if lock is None:
             return True
         os.close(lock)
@@ -108,15 +111,20 @@ class LocalExecutor:
             _signal_same_process(pid, status.get("shim_start_ticks"), signal.SIGTERM)
 
     def bury(self, directory: JobDirectory) -> None:
-        lock = directory.try_lock()
+        try:
+            lock = directory.try_lock()
+        except FileNotFoundError:
+            _kill_members(str(directory.path))
+            return
         if lock is None:
             return
         try:
             status = directory.read("status.json") or {}
             if "ended_s" in status:
                 return
+            words = _last_words(directory, status)
             status.setdefault("gpus", (directory.read("start.json") or {}).get("gpus", []))
-            status.update(_last_words(directory, status), ended_s=time.time())
+            status.update(words, ended_s=time.time())
             directory.write("status.json", status)
         finally:
             os.close(lock)
@@ -130,6 +138,8 @@ def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str,
         return {"state": "LOST", "reason": "the machine was restarted while it ran"}
     left = _kill_members(str(directory.path))
     words = "its shim was killed, and the job with it"
+    if not status and (directory.path / "status.json").exists():
+        words = "its status.json cannot be read"
     if left:
         words += f"; still there: process {', '.join(map(str, left))}"
     return {"state": "LOST", "reason": words}

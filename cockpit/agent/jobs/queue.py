@@ -56,7 +56,8 @@ class JobQueue:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         paths.make_private(self._directory)
         for spec, directory in self._store.load():
-            record = Record(spec, directory, directory.read("status.json") or {})
+            record = Record(spec, directory)
+            record.refresh()
             self._register(record)
             if record.ended:
                 record.over.set()
@@ -194,6 +195,9 @@ class JobQueue:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(self._executor.bury, record.directory)
             record.refresh()
+            if not record.directory.path.exists():
+                gone = {"state": "LOST", "reason": "its directory was deleted"}
+                record.status = {**record.status, **gone, "ended_s": time.time()}
         if not record.ended:
             self._tell(record)
         self._count_loads()

@@ -42,6 +42,9 @@ class Record:
     def refresh(self) -> None:
         """Read `status.json` again; what the shim has not written yet stays provisional."""
         self.status = self.directory.read("status.json") or self.status
+        if not self.status and (self.directory.path / "status.json").exists():
+            # Damaged, yet it tells that the job was started: it must never be started again.
+            self.status = {"state": "RUNNING", "reason": "its status.json cannot be read"}
 
     @property
     def state(self) -> str:

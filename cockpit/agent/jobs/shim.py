@@ -308,7 +308,7 @@ class Shim:
             ended_s=time.time(),
         )
         # How it ended is known only here: with a disk that takes nothing, wait until it does.
-        while not self._write_status():
+        while not self._write_status() and os.path.isdir(self.directory):  # noqa: PTH112
             time.sleep(1.0)
 
     def _write_status(self) -> bool:
