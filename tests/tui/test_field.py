@@ -60,14 +60,14 @@ def test_a_picture_of_the_same_size_is_left_as_it_is() -> None:
 
 
 def test_a_smaller_picture_averages_what_it_covers() -> None:
-    checks = bytes([0, 200] * 4 + [200, 0] * 4)
+    checks = bytes([50, 150] * 4 + [150, 50] * 4)
     assert sample(frame(8, 2, checks), 4, 1) == [bytes([100] * 4)]
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_bytes_are_averaged_each_on_its_own(one: bytes, data: st.DataObject) -> None:
     other = data.draw(st.binary(min_size=len(one), max_size=len(one)))
-    expected = bytes((a + b) // 2 for a, b in zip(one, other, strict=True))
+    expected = bytes((a + b) // 2 if a and b else 0 for a, b in zip(one, other, strict=True))
     assert average(one, other) == expected
 
 
@@ -98,11 +98,22 @@ async def test_two_rows_of_the_frame_share_a_row_of_cells() -> None:
     app = FieldApp()
     async with app.run_test(size=(8, 5)) as pilot:
         view = app.query_one(FieldView)
-        view.show(frame(8, 8, bytes([0] * 32 + [255] * 32)))
+        view.show(frame(8, 8, bytes([1] * 32 + [255] * 32)))
         await pilot.pause()
         assert [text_of(view, y) for y in range(4)] == ["▀" * 8] * 4
         colours = [next(iter(view.render_line(y))).style.color.triplet for y in (0, 3)]  # type: ignore[union-attr]
         assert colours == [colormap("ember")[0], colormap("ember")[255]]
+
+
+async def test_walls_are_no_colour_of_the_map() -> None:
+    app = FieldApp()
+    async with app.run_test(size=(8, 5)) as pilot:
+        view = app.query_one(FieldView)
+        view.show(frame(8, 8, bytes(64)))
+        await pilot.pause()
+        style = next(iter(view.render_line(0))).style
+        assert style is not None and style.color is not None
+        assert style.color.triplet not in colormap("ember")
 
 
 async def test_the_legend_names_the_field_its_range_and_its_step() -> None:
@@ -122,7 +133,7 @@ async def test_without_colour_the_field_is_drawn_in_shades(monkeypatch: pytest.M
     app = FieldApp()
     async with app.run_test(size=(8, 5)) as pilot:
         view = app.query_one(FieldView)
-        view.show(frame(8, 8, bytes([0] * 32 + [255] * 32)))
+        view.show(frame(8, 8, bytes([1] * 32 + [255] * 32)))
         await pilot.pause()
         assert text_of(view, 0) == " " * 8
         assert text_of(view, 3) == "@" * 8

@@ -21,7 +21,10 @@ _KEPT_STRIPS = 256
 
 @dataclass
 class Trace:
-    """One series of a chart. `color` is a theme variable; `fill` draws it as an area."""
+    """One series of a chart; `fill` draws it as an area, `dash` leaves dots out of a line.
+
+    `color` is a theme variable; an area may also run along the `power` or `heat` scale.
+    """
 
     label: str
     color: str
@@ -202,7 +205,8 @@ class TimeChart(Widget):
             entry = f"{label}{shown:>5}"
             if used + len(entry) + 4 > width:
                 break
-            spans += [("  ", ""), (mark, trace.color), (" " + entry, "text")]
+            ink = f"{trace.color}:50" if trace.color in ("power", "heat") else trace.color
+            spans += [("  ", ""), (mark, ink), (" " + entry, "text")]
             used += len(entry) + 4
         if self._limit and used + len(self._limit.label) + 9 <= width:
             spans.append((f"  ╌ {self._limit.label} {short(self._limit.value)}", "warning"))
@@ -242,12 +246,18 @@ class TimeChart(Widget):
         if front.startswith("line"):
             words = self.traces[int(front[4:])].color
         elif front.startswith("fill"):
-            words = f"{self.traces[int(front[4:])].color}/{round(100 - 45 * depth)}"
+            words = self._fill_words(self.traces[int(front[4:])].color, depth, 100)
         if back.startswith("band"):
-            words += f" on {self.traces[int(back[4:])].color}/22"
+            words += " on " + self._fill_words(self.traces[int(back[4:])].color, depth, 22)
         elif back.startswith("fill"):
-            words += f" on {self.traces[int(back[4:])].color}/{round(100 - 45 * depth) // 2}"
+            words += " on " + self._fill_words(self.traces[int(back[4:])].color, depth, 50)
         return words
+
+    @staticmethod
+    def _fill_words(color: str, depth: float, strength: int) -> str:
+        if color in ("power", "heat"):
+            return f"{color}:{round(100 * (1 - depth))}/{strength}"
+        return f"{color}/{round(strength * (1 - 0.45 * depth))}"
 
     def _axis_segments(self, ticks: tuple[tuple[int, str], ...]) -> list[Segment]:
         line = " " * self._gutter

@@ -19,8 +19,9 @@ from cockpit.tui.widgets.scale import short
 
 LEVELS = 64
 """Colours a field is drawn in: few enough that most cells stay the same from frame to frame."""
-_LEVEL_OF = bytes(value * LEVELS // 256 for value in range(256))
-_SHADE_OF = [SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS)]
+_LEVEL_OF = bytes([0, *(1 + value * LEVELS // 255 for value in range(255))])
+"""Byte to level: 0 stays no value, the others become 1 to LEVELS."""
+_SHADE_OF = ["█", *(SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS))]
 
 
 class FieldView(Widget):
@@ -116,7 +117,7 @@ class FieldView(Widget):
         segments: list[Segment] = []
         for pair, group in groupby(zip(upper, lower, strict=True)):
             count = sum(1 for _ in group)
-            key = (pair[0] << 16) | (pair[1] << 10) | min(count, 1023)
+            key = (pair[0] << 20) | (pair[1] << 10) | min(count, 1023)
             segment = cells.get(key)
             if segment is None:
                 segment = cells[key] = Segment("▀" * count, self._style(*pair))
@@ -124,12 +125,13 @@ class FieldView(Widget):
         return segments
 
     def _style(self, upper: int, lower: int) -> Style:
-        colours = colormap(self.map_name)
-        top, bottom = (colours[level * 255 // (LEVELS - 1)] for level in (upper, lower))
-        return Style(
-            color=RichColor.from_triplet(ColorTriplet(*top)),
-            bgcolor=RichColor.from_triplet(ColorTriplet(*bottom)),
-        )
+        return Style(color=self._color(upper), bgcolor=self._color(lower))
+
+    def _color(self, level: int) -> RichColor | None:
+        if level == 0:
+            return self._inks("foreground/30").color
+        colour = colormap(self.map_name)[(level - 1) * 255 // (LEVELS - 1)]
+        return RichColor.from_triplet(ColorTriplet(*colour))
 
     def _legend(self, width: int) -> list[Segment]:
         """Title, the colours from low to high with their values, step and time."""
@@ -153,7 +155,7 @@ class FieldView(Widget):
         return segments
 
     def _bar(self, width: int) -> list[Segment]:
-        steps = [x * (LEVELS - 1) // (width - 1) for x in range(width)]
+        steps = [1 + x * (LEVELS - 1) // (width - 1) for x in range(width)]
         if self._plain:
             return [Segment("".join(_SHADE_OF[level] for level in steps), self._inks("text"))]
         return [Segment("▀", self._style(level, level)) for level in steps]

@@ -13,7 +13,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a field: `width` × `height` bytes from the top, 0 is `low` and 255 `high`."""
+    """One picture of a field: `width` × `height` bytes, row by row from the top.
+
+    Byte 0 is no value (a wall); 1 to 255 run from `low` to `high`.
+    """
 
     sequence: int
     width: int
@@ -83,11 +86,13 @@ def sample(frame: Frame, columns: int, rows: int) -> list[bytes]:
 
 
 def average(one: bytes, other: bytes) -> bytes:
-    """The byte-wise mean (rounded down) of two equally long strings, all bytes at once.
+    """The byte-wise mean (rounded down) of two equally long strings; 0, no value, wins over any.
 
-    Both are taken as one long integer: a + b = 2 (a & b) + (a ^ b), and the mask keeps the bit that
-    the halving shifts out of each byte from entering its neighbour.
+    Without zeros all bytes are done at once, as one long integer: a + b = 2 (a & b) + (a ^ b), and
+    the mask keeps the bit that the halving shifts out of each byte from entering its neighbour.
     """
+    if 0 in one or 0 in other:
+        return bytes([(a + b) // 2 if a and b else 0 for a, b in zip(one, other, strict=True)])
     size = len(one)
     a, b = int.from_bytes(one, "big"), int.from_bytes(other, "big")
     mask = int.from_bytes(b"\x7f" * size, "big")

@@ -2,8 +2,9 @@
 
 A word is a theme variable, or one of ALIASES where the theme has none of that name, with attributes
 and an optional strength in percent of the way from the background: `"warning bold"`,
-`"foreground/60"`, `"text on primary/20"`. Terminals that bring their own sixteen colours cannot
-blend: there, weak fronts are dimmed and weak backs left out.
+`"foreground/60"`, `"text on primary/20"`. `"power:40"` is what lies 40 percent up the theme's
+`power-scale`. Terminals that bring their own sixteen colours cannot blend: there, weak fronts are
+dimmed and weak backs left out.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ class Inks:
     def color(self, name: str) -> Color:
         """A theme variable or alias as a colour; the foreground if the theme has none of it."""
         variables = self._widget.app.theme_variables
+        scale, _, percent = name.partition(":")
+        if percent and f"{scale}-scale" in variables:
+            return _along(variables[f"{scale}-scale"].split(), int(percent) / 100)
         for candidate in (name, ALIASES.get(name, "").partition("/")[0], "foreground"):
             try:
                 return Color.parse(variables.get(candidate, ""))
@@ -84,3 +88,13 @@ class Inks:
             word = ALIASES.get(word, word)
         name, _, percent = word.partition("/")
         return name, int(percent or 100)
+
+
+def _along(stops: list[str], share: float) -> Color:
+    """The colour at `share` of the way along a scale of theme colours."""
+    place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
+    before = min(int(place), len(stops) - 2)
+    low, high = Color.parse(stops[before]), Color.parse(stops[before + 1])
+    if low.ansi is not None or high.ansi is not None:
+        return low if place - before < 0.5 else high
+    return low.blend(high, place - before)

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -48,20 +46,10 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-class Table(ScrollView, can_focus=True):
-    """A list of rows to read, or to choose from."""
+class Table(ScrollView, can_focus=False):
+    """A list of rows to read, or to choose from; its screen has the keys and calls `move`."""
 
     DEFAULT_CSS = "Table { height: 1fr; width: 1fr; background: transparent; scrollbar-size: 1 1; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("home,g", "first", "First", show=False),
-        Binding("end,G", "last", "Last", show=False),
-        Binding("enter", "choose", "Open", show=False),
-    ]
-
     class Chosen(Message):
         """A row was opened: Enter, or a click on the row the cursor was on."""
 
@@ -148,16 +136,20 @@ class Table(ScrollView, can_focus=True):
 
     # Moving
 
-    def action_move(self, by: int) -> None:
+    def move(self, by: int) -> None:
+        """Move the cursor (or the view) by rows."""
         self._go(self._place + by)
 
-    def action_page(self, by: int) -> None:
+    def page(self, by: int) -> None:
+        """Move by pages."""
         self._go(self._place + by * max(self.size.height - self._header - 1, 1))
 
-    def action_first(self) -> None:
+    def first(self) -> None:
+        """Move to the first row."""
         self._go(0)
 
-    def action_last(self) -> None:
+    def last(self) -> None:
+        """Move to the last row."""
         self._go(len(self._rows) - 1)
 
     @property
@@ -165,7 +157,8 @@ class Table(ScrollView, can_focus=True):
         """What moving starts from: the cursor, or the top row of a table that has none."""
         return self._cursor if self._cursor_shown else int(self.scroll_offset.y)
 
-    def action_choose(self) -> None:
+    def choose(self) -> None:
+        """Open the row under the cursor."""
         if self._cursor_shown and self.selected:
             self.post_message(self.Chosen(self, self.selected))
 
@@ -175,7 +168,7 @@ class Table(ScrollView, can_focus=True):
             return
         if index == self._cursor or event.chain == 2:
             self._go(index)
-            self.action_choose()
+            self.choose()
         else:
             self._go(index)
 
@@ -201,12 +194,6 @@ class Table(ScrollView, can_focus=True):
         self._strips.clear()
         self._fit()
 
-    def on_focus(self) -> None:
-        self._refresh_row(self._cursor)
-
-    def on_blur(self) -> None:
-        self._refresh_row(self._cursor)
-
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._inks.clear()
@@ -224,9 +211,7 @@ class Table(ScrollView, can_focus=True):
                 .adjust_cell_length(width)
                 .apply_style(self.rich_style)
             )
-        place = ""
-        if self._cursor_shown and index == self._cursor:
-            place = "focus" if self.has_focus else "cursor"
+        place = "cursor" if self._cursor_shown and index == self._cursor else ""
         return self._strip(self._rows[index].cells, place)
 
     def _strip(self, cells: tuple[Cell, ...], place: str) -> Strip:
@@ -235,7 +220,7 @@ class Table(ScrollView, can_focus=True):
         if strip is None:
             base = self.rich_style
             if place:
-                words = {"focus": "on primary/30", "cursor": "on foreground/9", "header": "muted"}
+                words = {"cursor": "on primary/28", "header": "muted"}
                 base += self._inks(words[place])
             segments = [
                 Segment(text, self._inks(ink) if ink else None) for text, ink in self._spans(cells)

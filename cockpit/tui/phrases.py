@@ -1,0 +1,139 @@
+"""Figures as people read them. A figure that is None is an em dash, never 0."""
+
+from __future__ import annotations
+
+import time
+
+from cockpit.model import Event, Gpu, Job
+
+NONE = "—"
+
+STATE_WORDS: dict[str, tuple[str, str]] = {
+    "ok": ("ok", "success"),
+    "warning": ("WARNING", "warning"),
+    "critical": ("CRITICAL", "error"),
+    "lost": ("LOST", "error"),
+}
+"""GPU state → its word and its ink."""
+
+SEVERITY_MARKS: dict[str, tuple[str, str, str]] = {
+    "info": ("·", "info", "muted"),
+    "warning": ("▲", "warning", "warning"),
+    "critical": ("✗", "critical", "error"),
+}
+"""Severity → its mark, its word and its ink."""
+
+JOB_MARKS: dict[str, tuple[str, str]] = {
+    "PENDING": ("○", "muted"),
+    "RUNNING": ("▶", "success"),
+    "COMPLETING": ("◐", "secondary"),
+    "COMPLETED": ("✓", "success"),
+    "FAILED": ("✗", "error"),
+    "CANCELLED": ("■", "muted"),
+    "TIMEOUT": ("✗", "error"),
+    "NODE_FAIL": ("✗", "error"),
+    "LOST": ("?", "error"),
+    "UNREACHABLE": ("?", "warning"),
+}
+"""Job state → its mark and its ink; the state itself is always written out too."""
+
+
+def number(value: float | None, unit: str = "", digits: int = 0) -> str:
+    """`312 W`, or the em dash."""
+    if value is None:
+        return NONE
+    return f"{value:,.{digits}f}".replace(",", " ") + (f" {unit}" if unit else "")
+
+
+def gib(value: float | None) -> str:
+    """Bytes in GiB, with a decimal below ten."""
+    if value is None:
+        return NONE
+    size = value / (1 << 30)
+    return f"{size:.1f} GiB" if 0 < size < 10 else f"{size:.0f} GiB"
+
+
+def rate(value: float | None, unit: str) -> str:
+    """A rate with a decimal prefix: `2.4 TB/s`, `930 GFLOP/s`."""
+    if value is None:
+        return NONE
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def seconds(value: float | None) -> str:
+    """A short time as it is measured: `1.25 ms`."""
+    if value is None:
+        return NONE
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value / 1e-9:.3g} ns"
+
+
+def energy(joules: float | None) -> str:
+    """Joules as Wh or kWh."""
+    if joules is None:
+        return NONE
+    watt_hours = joules / 3600
+    if watt_hours >= 1000:
+        return f"{watt_hours / 1000:.2f} kWh"
+    return f"{watt_hours:.1f} Wh" if watt_hours < 100 else f"{watt_hours:.0f} Wh"
+
+
+def length(value: float | None) -> str:
+    """A length of time in two units at most: `42 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`."""
+    if value is None:
+        return NONE
+    whole = max(int(value), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole // 60 % 60} min"
+    return f"{whole // 86_400} d {whole // 3600 % 24} h"
+
+
+def clock(time_s: float | None, now_s: float) -> str:
+    """The time of day, with the date if it is not today's."""
+    if time_s is None:
+        return NONE
+    local, today = time.localtime(time_s), time.localtime(now_s)
+    if local[:3] == today[:3]:
+        return time.strftime("%H:%M:%S", local)
+    return time.strftime("%d %b %H:%M", local)
+
+
+def elapsed(job: Job, now_s: float) -> float | None:
+    """Seconds a job has run, or ran."""
+    if job.started_s is None:
+        return None
+    return max((job.ended_s or now_s) - job.started_s, 0.0)
+
+
+def gpu_numbers(uuids: tuple[str, ...], indices: dict[str, int]) -> str:
+    """`GPU 3`, `GPU 0-3, 5`, or the em dash for none."""
+    known = sorted(indices[uuid] for uuid in uuids if uuid in indices)
+    if not known:
+        return NONE
+    groups: list[list[int]] = []
+    for index in known:
+        if groups and index == groups[-1][-1] + 1:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    parts = [str(g[0]) if len(g) == 1 else f"{g[0]}-{g[-1]}" for g in groups]
+    return "GPU " + ", ".join(parts)
+
+
+def state_of(gpu: Gpu) -> tuple[str, str]:
+    """The word and ink of a GPU's state."""
+    return STATE_WORDS[gpu.state]
+
+
+def mark_of(event: Event) -> tuple[str, str, str]:
+    """Mark, word and ink of an event's severity."""
+    return SEVERITY_MARKS[event.severity]

@@ -1,0 +1,86 @@
+"""TabLine: a few words in one line, one of them chosen, by key or by click."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.segment import Segment
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from cockpit.tui.widgets.ink import Inks
+
+
+class TabLine(Widget):
+    """Choices (key → label) beside each other; the chosen one is set in reverse."""
+
+    DEFAULT_CSS = "TabLine { height: 1; width: 1fr; }"
+
+    class Chosen(Message):
+        """A choice was made by click; by key, the screen calls `choose` itself."""
+
+        def __init__(self, line: TabLine, key: str) -> None:
+            super().__init__()
+            self.line, self.key = line, key
+
+        @property
+        def control(self) -> TabLine:
+            return self.line
+
+    def __init__(
+        self, choices: Mapping[str, str], chosen: str, *, right: bool = False, id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self.choices = dict(choices)
+        self.chosen = chosen if chosen in self.choices else next(iter(self.choices))
+        self._right = right
+        self._inks = Inks(self)
+
+    def choose(self, key: str) -> None:
+        """Mark `key` as the one chosen."""
+        if key in self.choices and key != self.chosen:
+            self.chosen = key
+            self.refresh()
+
+    def after(self, by: int) -> str:
+        """The key `by` places after the chosen one, going round."""
+        keys = list(self.choices)
+        return keys[(keys.index(self.chosen) + by) % len(keys)]
+
+    def label(self, key: str, label: str) -> None:
+        """Change the words of one choice."""
+        if self.choices.get(key) != label:
+            self.choices[key] = label
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._inks.clear()
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, key in self._places():
+            if start <= event.x < end:
+                self.post_message(self.Chosen(self, key))
+
+    def render_line(self, y: int) -> Strip:
+        segments: list[Segment] = []
+        at = 0
+        for start, end, key in self._places():
+            segments.append(Segment(" " * (start - at), None))
+            ink = "primary bold reverse" if key == self.chosen else "muted"
+            segments.append(Segment(f" {self.choices[key]} ", self._inks(ink)))
+            at = end
+        strip = Strip([segment for segment in segments if segment.text])
+        return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
+
+    def _places(self) -> list[tuple[int, int, str]]:
+        """Start, end and key of each choice along the line."""
+        sizes = {key: len(label) + 2 for key, label in self.choices.items()}
+        at = max(self.size.width - sum(sizes.values()), 0) if self._right else 0
+        places: list[tuple[int, int, str]] = []
+        for key, size in sizes.items():
+            places.append((at, at + size, key))
+            at += size
+        return places
