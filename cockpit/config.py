@@ -116,9 +116,8 @@ class Config:
         )
 
     def plugin_directories(self) -> tuple[Path, ...]:
-        """Configured folders of plugins, then the user's own."""
-        folders = [Path(name).expanduser() for name in self.plugins.paths]
-        return (*folders, paths.config_dir() / "plugins")
+        """The configured folders of plugins, besides the shipped and the user's own."""
+        return tuple(Path(name).expanduser() for name in self.plugins.paths)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import sys
@@ -16,11 +15,6 @@ from typing import Any
 
 from cockpit.config import Config, Layer, sections
 from cockpit.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "agent.interval_s": (0.1, 3600),
@@ -66,6 +60,11 @@ class _WrongError(Exception):
 
 def read_layer(path: Path) -> Layer:
     """One file as a layer. Raises UsageError when it cannot be read or is no TOML."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         text = path.read_bytes().decode()
         document = tomllib.loads(text)
@@ -230,6 +229,8 @@ def _where(path: Path, text: str, section: str, name: str) -> str:
 def _near(word: Any, known: Any) -> str:
     if not isinstance(word, str):
         return ""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
     return f"; did you mean {near[0]}?" if near else ""
 

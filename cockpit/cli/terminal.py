@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cockpit.cli.connect import box_for, load_config
 from cockpit.cli.options import GlobalOptions
+
+if TYPE_CHECKING:
+    from cockpit.plugins import Plugin
 
 
 def open_terminal(options: GlobalOptions) -> int:
@@ -24,7 +29,13 @@ def open_terminal(options: GlobalOptions) -> int:
     from cockpit import tui
 
     config = load_config(options)
-    return tui.run(box_for(config, options), config.terminal_settings())
+
+    def load_plugins() -> Sequence[Plugin]:
+        from cockpit.plugins import find_all
+
+        return find_all(config.plugin_directories()).plugins
+
+    return tui.run(box_for(config, options), config.terminal_settings(), load_plugins)
 
 
 def _why_not() -> str | None:
