@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-from cockpit import __version__, codec, protocol
+from cockpit import __version__, protocol
 from cockpit.errors import BoxError
+from cockpit.link import CALL_TIMEOUT_S, Link, Missed, decode
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Series, Snapshot
 
-T = TypeVar("T")
-
-CALL_TIMEOUT_S = 30.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+"""Pauses between attempts; the first one after a loss is made at once."""
 
 
 class Transport(Protocol):
@@ -62,28 +58,28 @@ class Box:
         self.name = transport.name
         self.info: BoxInfo | None = None
         self._transport = transport
-        self._connection: _Connection | None = None
+        self._link: Link | None = None
         self._opening = asyncio.Lock()
 
     async def connect(self) -> BoxInfo:
         """Make sure there is a connection, starting or replacing the agent if need be."""
         async with self._opening:
-            if self._connection is not None and not self._connection.closed:
+            if self._link is not None and not self._link.closed:
                 assert self.info is not None
                 return self.info
-            connection, hello = await self._hello()
+            link, hello = await self._hello()
             if self._outdated(hello):
-                await connection.close()
+                await link.close()
                 await self._transport.restart()
-                connection, hello = await self._hello()
+                link, hello = await self._hello()
             if hello.get("protocol") != protocol.PROTOCOL:
-                await connection.close()
+                await link.close()
                 raise BoxError(
                     f"the agent speaks protocol {hello.get('protocol')}, not {protocol.PROTOCOL}",
                     f"It is cockpit {hello.get('version')}, this is {__version__}: start it again.",
                 )
-            self.info = _decode(BoxInfo, hello.get("box"))
-            self._connection = connection
+            self.info = decode(BoxInfo, hello.get("box"))
+            self._link = link
             return self.info
 
     def _outdated(self, hello: Mapping[str, Any]) -> bool:
@@ -99,18 +95,22 @@ class Box:
         wanted, found = self._transport.settings_digest, hello.get("settings")
         return None not in (wanted, found) and wanted != found
 
-    async def _hello(self) -> tuple[_Connection, dict[str, Any]]:
+    async def _hello(self) -> tuple[Link, dict[str, Any]]:
         reader, writer = await self._transport.open()
-        connection = _Connection(reader, writer)
+        link = Link(reader, writer)
         greeting = {"version": __version__, "protocol": protocol.PROTOCOL}
-        hello = await connection.call("hello", greeting)
-        return connection, hello if isinstance(hello, dict) else {}
+        try:
+            hello = await link.call("hello", greeting)
+        except BaseException:
+            link.abort()
+            raise
+        return link, hello if isinstance(hello, dict) else {}
 
     async def close(self) -> None:
         """Leave the box; its agent and its jobs go on."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        if self._link is not None:
+            await self._link.close()
+            self._link = None
 
     async def __aenter__(self) -> Box:
         await self.connect()
@@ -124,19 +124,19 @@ class Box:
     ) -> Any:
         """Call any method of `protocol.METHODS`; the decoded JSON result."""
         await self.connect()
-        assert self._connection is not None
-        return await self._connection.call(method, {} if params is None else params, timeout_s)
+        assert self._link is not None
+        return await self._link.call(method, {} if params is None else params, timeout_s)
 
     # The box and its GPUs
 
     async def box(self) -> BoxInfo:
         """The box's static facts, asked for anew."""
-        self.info = _decode(BoxInfo, await self.call("box"))
+        self.info = decode(BoxInfo, await self.call("box"))
         return self.info
 
     async def snapshot(self) -> Snapshot:
         """The newest snapshot; waits for the first."""
-        return _decode(Snapshot, await self.call("snapshot"))
+        return decode(Snapshot, await self.call("snapshot"))
 
     async def history(
         self, gpu_uuid: str, metric: str, since_s: float, until_s: float, points: int = 400
@@ -149,7 +149,7 @@ class Box:
             "until_s": until_s,
             "points": points,
         }
-        return _decode(Series, await self.call("history", params))
+        return decode(Series, await self.call("history", params))
 
     async def energy(self, since_s: float, until_s: float) -> list[dict[str, Any]]:
         """Energy per day and GPU: `{"day": "2026-11-24", "gpu": uuid, "energy_j": …}`."""
@@ -162,7 +162,7 @@ class Box:
         """Newest `limit` events since a time and after an id, oldest first."""
         params = {"since_s": since_s, "after_id": after_id, "limit": limit}
         result = await self.call("events", params)
-        return tuple(_decode(Event, entry) for entry in result["events"])
+        return tuple(decode(Event, entry) for entry in result["events"])
 
     async def stop_process(self, pid: int, start_ticks: int, force: bool = False) -> None:
         """End one of your own processes; `start_ticks` makes sure that it is still the same one."""
@@ -180,21 +180,21 @@ class Box:
 
     async def submit(self, request: JobRequest) -> Job:
         """Queue a job; returns as soon as the agent has it on disk."""
-        return _decode(Job, await self.call("job.submit", request))
+        return decode(Job, await self.call("job.submit", request))
 
     async def jobs(self) -> tuple[Job, ...]:
         """Every job, newest first."""
         result = await self.call("job.list")
-        return tuple(_decode(Job, entry) for entry in result["jobs"])
+        return tuple(decode(Job, entry) for entry in result["jobs"])
 
     async def job(self, job_id: str) -> Job:
         """One job. BoxError with code NOT_FOUND if there is none of that id."""
-        return _decode(Job, await self.call("job.show", {"id": job_id}))
+        return decode(Job, await self.call("job.show", {"id": job_id}))
 
     async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
         """SIGTERM to the whole tree, SIGKILL after `grace_s`; returns when it is gone."""
         params = {"id": job_id, "grace_s": grace_s}
-        return _decode(Job, await self.call("job.stop", params, grace_s + CALL_TIMEOUT_S))
+        return decode(Job, await self.call("job.stop", params, grace_s + CALL_TIMEOUT_S))
 
     async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:
         """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""
@@ -223,116 +223,44 @@ class Box:
         while True:
             try:
                 connected = Connected(await self.connect())
-                connection = self._connection
-                assert connection is not None and self.info is not None
-                await connection.call("subscribe", wanted)
+                link = self._link
+                assert link is not None and self.info is not None
+                await link.call("subscribe", wanted)
                 delay, lost_since = RETRY_FIRST_S, 0.0
                 # Subscribed first: a reader that now asks for the past misses nothing in between.
                 yield connected
-                async for update in connection.updates():
+                last_event = 0
+                async for update in link.updates():
                     if isinstance(update, Snapshot) and update.box_revision != self.info.revision:
                         yield await self.box()
-                    yield update
+                    if isinstance(update, Event):
+                        if update.id <= last_event:
+                            continue
+                        last_event = update.id
+                    if not isinstance(update, Missed):
+                        yield update
+                        continue
+                    for event in await self._events_after(last_event, update):
+                        last_event = event.id
+                        yield event
+                    for job in await self._jobs_again(update):
+                        yield job
                 raise BoxError("the agent closed the connection")
             except (BoxError, OSError) as error:
                 if not lost_since:
                     lost_since = time.time()
                     advice = error.advice if isinstance(error, BoxError) else ""
                     yield Disconnected(str(error).splitlines()[0], advice, lost_since)
+                    continue
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST_S)
 
+    async def _events_after(self, last_event: int, missed: Missed) -> Iterable[Event]:
+        if "event" not in missed.topics:
+            return ()
+        # Before the first event there is no telling what is new: the last minute is.
+        since_s = 0.0 if last_event else time.time() - 60.0
+        return await self.events(since_s, last_event)
 
-class _Connection:
-    """One stream to an agent: matches responses to calls and keeps what was subscribed to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.closed = False
-        self._reader, self._writer = reader, writer
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._snapshot: Mapping[str, Any] | None = None
-        self._others: deque[tuple[str, Mapping[str, Any]]] = deque()
-        self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._read())
-
-    async def call(self, method: str, params: Any, timeout_s: float | None = CALL_TIMEOUT_S) -> Any:
-        if self.closed:
-            raise BoxError("the connection to the agent is closed")
-        request_id = next(self._ids)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = future
-        try:
-            self._writer.write(protocol.encode_request(method, params, request_id))
-            await self._writer.drain()
-            return await asyncio.wait_for(future, timeout_s)
-        except protocol.RpcError as error:
-            raise BoxError(error.message, error.advice, error.code) from None
-        except asyncio.TimeoutError:
-            raise BoxError(f"the agent did not answer {method} in {timeout_s:.0f} s") from None
-        except OSError as error:
-            raise BoxError(f"the connection to the agent broke: {error}") from None
-        finally:
-            self._waiting.pop(request_id, None)
-
-    async def updates(self) -> AsyncIterator[Update]:
-        """Notifications until the connection ends. Only the newest snapshot is kept for a late reader."""
-        kinds = {"event": Event, "job": Job}
-        while not self.closed:
-            await self._news.wait()
-            self._news.clear()
-            while self._others:
-                method, params = self._others.popleft()
-                if method in kinds:
-                    yield _decode(kinds[method], params)
-            if self._snapshot is not None:
-                snapshot, self._snapshot = self._snapshot, None
-                yield _decode(Snapshot, snapshot)
-
-    async def close(self) -> None:
-        self.closed = True
-        self._task.cancel()
-        self._writer.close()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await self._task
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-
-    async def _read(self) -> None:
-        reason = "the agent closed the connection"
-        try:
-            while line := await self._reader.readline():
-                self._receive(protocol.decode(line))
-        except (OSError, ValueError) as error:
-            reason = f"the connection to the agent broke: {error}"
-        except protocol.RpcError as error:
-            reason = f"the agent sent something that is no message: {error.message}"
-        finally:
-            self.closed = True
-            self._news.set()
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(BoxError(reason))
-
-    def _receive(self, message: protocol.Request | protocol.Response) -> None:
-        if isinstance(message, protocol.Request):
-            if message.method == "snapshot":
-                self._snapshot = message.params
-            else:
-                self._others.append((message.method, message.params))
-            self._news.set()
-            return
-        future = self._waiting.get(message.id) if isinstance(message.id, int) else None
-        if future is None or future.done():
-            return
-        if message.error is not None:
-            future.set_exception(message.error)
-        else:
-            future.set_result(message.result)
-
-
-def _decode(cls: type[T], data: Any) -> T:
-    try:
-        return codec.loads(cls, data)
-    except ValueError as error:
-        raise BoxError(f"the agent's answer makes no sense: {error}") from None
+    async def _jobs_again(self, missed: Missed) -> Iterable[Job]:
+        return reversed(await self.jobs()) if "job" in missed.topics else ()

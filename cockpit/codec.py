@@ -109,28 +109,57 @@ def _union_converter(arguments: tuple[Any, ...]) -> Converter:
 
 
 def _dataclass_converter(cls: type) -> Converter:
+    """Builds `cls` without its `__init__`: a frozen one assigns field by field, which costs most."""
     hints = typing.get_type_hints(cls)
-    names = [item.name for item in dataclasses.fields(cls)]
-    converters: dict[str, Converter] | None = None
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    blank = {name: item.default for name, item in fields.items()}
+    plain = [(name, _plain_types(hints[name])) for name in fields]
+    converters: dict[str, Converter] = {}
+    new, set_attribute, missing = object.__new__, object.__setattr__, dataclasses.MISSING
 
     def convert(value: Any) -> Any:
-        nonlocal converters
-        if converters is None:
-            converters = {name: _converter(hints[name]) for name in names}
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             raise ValueError(f"expected an object for {cls.__name__}, got {value!r:.60}")
-        known: dict[str, Any] = {}
-        for name, entry in value.items():
-            converter = converters.get(name)
-            if converter is None:
-                continue
-            try:
-                known[name] = converter(entry)
-            except ValueError as error:
-                raise ValueError(f"{cls.__name__}.{name}: {error}") from None
+        known = {**blank, **value}
+        if len(known) != len(blank):
+            known = {name: known[name] for name in blank}
+        for name, types_of_field in plain:
+            if type(known[name]) not in types_of_field:
+                known[name] = converted(name, known[name])
+        instance: Any = new(cls)
+        set_attribute(instance, "__dict__", known)
+        return instance
+
+    def converted(name: str, entry: Any) -> Any:
+        if entry is missing:
+            factory = fields[name].default_factory
+            if factory is dataclasses.MISSING:
+                raise ValueError(f"{cls.__name__} needs {name!r}, which is missing")
+            return factory()
+        if entry is blank[name]:
+            return entry
+        # Made when it is first needed, so that a class may hold itself.
+        converter = converters.get(name) or converters.setdefault(name, _converter(hints[name]))
         try:
-            return cls(**known)
-        except TypeError as error:
-            raise ValueError(f"{cls.__name__}: {error}") from None
+            return converter(entry)
+        except ValueError as error:
+            raise ValueError(f"{cls.__name__}.{name}: {error}") from None
 
     return convert
+
+
+def _plain_types(annotation: Any) -> frozenset[type]:
+    """The types of JSON values that may stand in a field of that annotation just as they are."""
+    arguments = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if annotation is type(None):
+        return frozenset({type(None)})
+    if annotation in (float, int, str, bool):
+        return frozenset({annotation})
+    if origin in (typing.Union, types.UnionType):
+        return frozenset().union(*map(_plain_types, arguments))
+    if origin is typing.Literal:
+        return frozenset(map(type, arguments))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return frozenset({dict})
+    return frozenset()
