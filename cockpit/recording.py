@@ -87,7 +87,7 @@ def read_recording(path: Path) -> Iterator[Entry]:
     making sense.
     """
     try:
-        lines = gzip.open(path, "rb")
+        lines = gzip.GzipFile(path, "rb")
         header = json.loads(lines.readline(4096))
         version = header["cockpit_recording"]
     except OSError as error:

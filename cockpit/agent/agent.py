@@ -91,10 +91,7 @@ class Agent:
     def _health(self) -> Health | None:
         if self._kind == "replay":
             return None  # a recording already holds the states that were true then
-        try:
-            from cockpit.agent.health import HealthMonitor
-        except ImportError:
-            return None
+        from cockpit.agent.health import HealthMonitor
 
         return HealthMonitor(self.settings.thresholds)
 
