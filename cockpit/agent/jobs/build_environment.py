@@ -20,7 +20,7 @@ from collections import deque
 from pathlib import Path
 
 COMPLETE = "complete"
-LINES_EXPLAINED = 4
+LINES_EXPLAINED = 6
 
 
 class BuildError(Exception):
@@ -84,8 +84,9 @@ def _run(command: list[str]) -> None:
             if line.strip():
                 last.append(line.strip())
     if process.returncode != 0:
-        errors = [line for line in last if "error" in line.lower()]
-        raise BuildError(" · ".join(errors or last) or f"{command[0]} ended with an error")
+        lines = list(last)
+        first = next((n for n, line in enumerate(lines) if "error" in line.lower()), 0)
+        raise BuildError(" ".join(lines[first:]) or f"{command[0]} ended with an error")
 
 
 def _say(line: str) -> None:

@@ -69,8 +69,8 @@ class EventTail:
             elif line.strip():
                 self._take(line)
         if len(self._rest) > LINE_BYTES:
+            self.bad_lines += not self._skipping
             self._rest, self._skipping = b"", True
-            self.bad_lines += 1
         return bool(data)
 
     def read_all(self) -> None:
