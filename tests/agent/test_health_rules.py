@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,9 +133,27 @@ class TestSilence:
             ("power_w", "temperature_c", "memory_used_bytes", "sm_clock_mhz"), None
         )
         errors = dict.fromkeys(nothing, "NVML_ERROR_TIMEOUT")
-        gpu = Patient().see(**nothing, errors=errors)
+        patient = Patient()
+        assert patient.see(**nothing, errors=errors).state == "ok"
+        gpu = patient.see_for(3, **nothing, errors=errors)
         assert gpu.state == "critical"
         assert gpu.reasons[0].text == "the driver does not answer for GPU 3"
+
+    def test_a_driver_that_is_away_is_the_boxs_problem_and_told_by_its_source(self) -> None:
+        patient = Patient()
+        patient.box = replace(patient.box, problem="no driver", advice="load it", revision=1)
+        silent = dict.fromkeys(("power_w", "temperature_c", "memory_used_bytes", "sm_clock_mhz"))
+        gpu = patient.see(**silent, errors={"power_w": "NVML_ERROR_DRIVER_NOT_LOADED"})
+        assert gpu.state == "critical"
+        assert gpu.reasons[0].text == "GPU 3 has no readings: the driver is away"
+        assert gpu.reasons[0].advice == "load it"
+        patient.box = replace(patient.box, problem=None, revision=2)
+        assert patient.see().state == "ok"
+        assert patient.events == []
+
+    def test_one_that_is_not_found_any_more_is_lost(self) -> None:
+        gpu = Patient().see(power_w=None, errors={"power_w": "NVML_ERROR_GPU_NOT_FOUND"})
+        assert gpu.state == "lost"
 
     def test_one_reading_that_fails_is_not_silence(self) -> None:
         gpu = Patient().see(power_w=None, errors={"power_w": "NVML_ERROR_UNKNOWN"})

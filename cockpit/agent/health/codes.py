@@ -23,7 +23,9 @@ class Code:
 
 CODES: Mapping[str, Code] = {
     "lost": Code("answers again", event="lost", ends_after_s=0.0),
-    "stuck": Code("answers the driver again", ends_after_s=3.0),
+    "driver": Code("", event=None, ends_after_s=0.0),
+    # At the start a slow driver needs a moment for the first reading.
+    "stuck": Code("answers the driver again", begins_after_s=2.0, ends_after_s=3.0),
     "thermal_slowdown": Code("is no longer slowed by heat", event="throttle"),
     "power_brake": Code("is no longer braked from outside", event="throttle"),
     "hw_slowdown": Code("is no longer slowed by its hardware", "throttle", begins_after_s=3.0),

@@ -37,7 +37,7 @@ class HealthMonitor:
         for event in sample.events:
             self._note_xid(event)
         events: list[Event] = []
-        gpus = tuple(self._judge(gpu, sample.time_s, events) for gpu in sample.gpus)
+        gpus = tuple(self._judge(gpu, box, sample.time_s, events) for gpu in sample.gpus)
         events.extend(self._budget.apply(box, sample.gpus, sample.time_s))
         return gpus, tuple(events)
 
@@ -52,11 +52,11 @@ class HealthMonitor:
         if isinstance(number, int) and watch is not None:
             watch.xids[number] = event.time_s
 
-    def _judge(self, gpu: Gpu, now_s: float, events: list[Event]) -> Gpu:
+    def _judge(self, gpu: Gpu, box: BoxInfo, now_s: float, events: list[Event]) -> Gpu:
         watch = self._watches.get(gpu.uuid)
         if watch is None:
             watch = self._watches[gpu.uuid] = Watch(None, now_s)
-        silent = no_answer(gpu)
+        silent = no_answer(gpu, box)
         if silent is not None:
             found = [silent, *_unchanged(watch, silent, now_s)]
         else:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from cockpit.agent.health import xids
 from cockpit.agent.health.watch import Watch
-from cockpit.model import Gpu, Reason, Severity
+from cockpit.model import BoxInfo, Gpu, Reason, Severity
 from cockpit.settings import Thresholds
 
 Rule = Callable[[Gpu, Watch, Thresholds, float], "Reason | None"]
 
 _GIB = 1 << 30
-_LOST_ERROR = "NVML_ERROR_GPU_IS_LOST"
+_LOST_ERRORS = frozenset({"NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_GPU_NOT_FOUND"})
 _HARMLESS = frozenset({"idle", "application_clocks", "power_cap", "sync_boost", "display"})
 _XID_TOLD_S = {"info": 300.0, "warning": 3600.0, "critical": 86400.0}
 _RANK = {"info": 0, "warning": 1, "critical": 2}
@@ -29,25 +29,29 @@ _ACTIONS: dict[str, tuple[Severity, str, str]] = {
 }
 
 
-def no_answer(gpu: Gpu) -> Reason | None:
-    """Lost, or a driver that no longer answers for it; then nothing else can be judged."""
+def no_answer(gpu: Gpu, box: BoxInfo) -> Reason | None:
+    """Lost, or a driver that is away or hangs; then nothing else can be judged."""
     errors = gpu.errors
     if gpu.lost_since_s is None and (not errors or gpu.power_w is not None):
         return None
-    if gpu.lost_since_s is not None or _LOST_ERROR in errors.values():
-        fell = gpu.last_xid == xids.FELL_OFF_THE_BUS
-        text = (
-            xids.sentence(gpu.index, xids.FELL_OFF_THE_BUS)
-            if fell
-            else f"GPU {gpu.index} is lost to the driver"
-        )
-        advice = xids.describe(xids.FELL_OFF_THE_BUS).advice
-        return Reason("lost", "critical", text, advice, gpu.lost_since_s)
+    if gpu.lost_since_s is not None or not _LOST_ERRORS.isdisjoint(errors.values()):
+        return _lost(gpu)
     readings = (gpu.temperature_c, gpu.memory_used_bytes, gpu.sm_clock_mhz)
     if any(reading is not None for reading in readings):
         return None
+    if box.problem is not None:
+        text = f"GPU {gpu.index} has no readings: the driver is away"
+        return Reason("driver", "critical", text, box.advice or "")
     text = f"the driver does not answer for GPU {gpu.index}"
     return Reason("stuck", "critical", text, "see dmesg; if it lasts, reboot")
+
+
+def _lost(gpu: Gpu) -> Reason:
+    advice = xids.describe(xids.FELL_OFF_THE_BUS).advice
+    text = f"GPU {gpu.index} is lost to the driver"
+    if gpu.last_xid == xids.FELL_OFF_THE_BUS:
+        text = xids.sentence(gpu.index, xids.FELL_OFF_THE_BUS)
+    return Reason("lost", "critical", text, advice, gpu.lost_since_s)
 
 
 def thermal_slowdown(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:

@@ -111,7 +111,7 @@ class ProcessTable:
         for pid, process in list(self._known.items()):
             stat = read_stat(pid)
             if stat is None or stat.start_ticks != process.start_ticks:
-                del self._known[pid]
+                self._known.pop(pid, None)
 
 
 def _kind(kind: str) -> Literal["compute", "graphics", "mps"]:
