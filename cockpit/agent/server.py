@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cockpit import protocol
 from cockpit.agent.connection import Connection, Dispatch
+from cockpit.agent.encoding import SnapshotEncoder
 from cockpit.model import Event, Job, Snapshot
 
 
@@ -21,6 +22,7 @@ class Server:
     ) -> None:
         self.path = path
         self.newest: Snapshot | None = None
+        self._encoder = SnapshotEncoder()
         self._dispatch = dispatch
         self._idle_changed = idle_changed
         self._connections: set[Connection] = set()
@@ -67,7 +69,7 @@ class Server:
     def subscribed(self, connection: Connection) -> None:
         """A new subscriber gets the newest snapshot at once."""
         if self.newest is not None and connection.wants(self.newest.sequence):
-            line = protocol.encode_request("snapshot", self.newest)
+            line = self._encoder.line(self.newest)
             connection.send_snapshot(line, self.newest.sequence)
 
     def send_snapshot(self, snapshot: Snapshot) -> None:
@@ -75,7 +77,7 @@ class Server:
         self.newest = snapshot
         due = [each for each in self._connections if each.wants(snapshot.sequence)]
         if due:
-            line = protocol.encode_request("snapshot", snapshot)
+            line = self._encoder.line(snapshot)
             for connection in due:
                 connection.send_snapshot(line, snapshot.sequence)
 
