@@ -43,7 +43,10 @@ def make_private(path: Path) -> Path:
     Raises PermissionError if it belongs to another user: a directory in /tmp that someone else
     made first must never be trusted with a socket.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # `parents=True` would make the directories above with the usual mode, open to others.
+    for directory in (*reversed(path.parents), path):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
     owner = path.stat().st_uid
     if owner != os.getuid():
         raise PermissionError(f"{path} belongs to uid {owner}, not to you (uid {os.getuid()})")

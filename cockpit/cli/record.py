@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -33,8 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     box = open_box(arguments)
     path = Path(arguments.file).expanduser()
     try:
-        with Recorder(path) as recorder:
-            times = run_async(_record(box, recorder, length_s))
+        times = run_async(_record(box, path, length_s))
     except OSError as error:
         raise CockpitError(
             f"{path} could not be written to its end: {error.strerror or error}",
@@ -53,19 +53,18 @@ def run(arguments: argparse.Namespace) -> int:
 record = Command(add_arguments, run)
 
 
-async def _record(box: Box, recorder: Recorder, length_s: float | None) -> list[float]:
-    """Record until cancelled by the clock, Ctrl+C or SIGTERM; the times of the snapshots."""
-    await box.connect()
-    times: list[float] = []
-    work = asyncio.create_task(_write_all(box, recorder, times))
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, work.cancel)
-    done, _ = await asyncio.wait({work}, timeout=length_s)
-    if work in done and not work.cancelled():
-        work.result()
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
-    await box.close()
+async def _record(box: Box, path: Path, length_s: float | None) -> list[float]:
+    """Record until the time is over, Ctrl+C or SIGTERM; the times of the snapshots."""
+    async with box:
+        with Recorder(path) as recorder:
+            times: list[float] = []
+            work = asyncio.create_task(_write_all(box, recorder, times))
+            for name in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(name, work.cancel)
+            await asyncio.wait({work}, timeout=length_s)
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
     return times
 
 

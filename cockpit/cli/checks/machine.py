@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cockpit import __file__ as package_file
@@ -111,7 +111,7 @@ def terminal() -> Iterator[Check]:
         yield Check(
             "Characters", "warning", f"{encoding}: charts need UTF-8", "`export LANG=C.UTF-8`"
         )
-    yield _colour(os.environ)
+    yield colour(os.environ)
     if not sys.stdout.isatty():
         yield Check("Terminal", "ok", "output goes to no terminal just now: pages are plain")
         return
@@ -123,7 +123,8 @@ def terminal() -> Iterator[Check]:
         yield Check("Terminal", "ok", text)
 
 
-def _colour(environment: os._Environ[str]) -> Check:
+def colour(environment: Mapping[str, str]) -> Check:
+    """How many colours the terminal says it has."""
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
         return Check("Colour", "ok", "none, as NO_COLOR asks")
