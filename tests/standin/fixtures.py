@@ -40,10 +40,10 @@ def build_library() -> Path:
         if not library.exists():
             draft = directory / "draft.so"
             units = [str(source) for source in sources if source.suffix == ".c"]
+            options = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+            name = f"-Wl,-soname,{LIBRARY}"
             subprocess.run(
-                ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
-                + [f"-Wl,-soname,{LIBRARY}", "-o", str(draft), *units, "-lm", "-lpthread"],
-                check=True,
+                ["gcc", *options, name, "-o", str(draft), *units, "-lm", "-lpthread"], check=True
             )
             draft.rename(library)
     return directory

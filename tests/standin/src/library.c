@@ -9,16 +9,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int users;
 /* A handle outlives no driver: after the driver came back, handles of before are refused. */
 static int epoch;
-static int driver_was_away;
+/* Set once the driver has been away: only an nvmlInit that is the first user's mends it. */
+static int stale;
 static struct gpu_handle handles[EPOCHS][MAX_GPUS][1 + MAX_SLICES];
 
 static int driver_away(void) {
     if (!box.driver_result)
         return 0;
-    pthread_mutex_lock(&lock);
-    users = 0;
-    driver_was_away = 1;
-    pthread_mutex_unlock(&lock);
+    stale = 1;
     return box.driver_result;
 }
 
@@ -33,9 +31,9 @@ nvml_return nvmlInitWithFlags(u32 flags) {
     if (away)
         return away == UNINITIALIZED ? DRIVER_NOT_LOADED : away;
     pthread_mutex_lock(&lock);
-    if (!users++ && driver_was_away) {
+    if (!users++ && stale) {
         epoch++;
-        driver_was_away = 0;
+        stale = 0;
     }
     pthread_mutex_unlock(&lock);
     return OK;
@@ -63,7 +61,7 @@ nvml_return enter(int *slot, const char *function) {
     int away = driver_away();
     if (away)
         return away;
-    return users > 0 ? OK : UNINITIALIZED;
+    return users > 0 && !stale ? OK : UNINITIALIZED;
 }
 
 nvml_return enter_gpu(int *slot, const char *function, nvml_device device) {

@@ -1,0 +1,124 @@
+"""XIDs as the driver tells of them: a wait that blocks, in a thread of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pynvml
+
+from cockpit.agent.health import xids
+from cockpit.agent.telemetry.nvml.library import (
+    SUCCESS,
+    GpuLostError,
+    Library,
+    NvmlError,
+    ReadError,
+)
+from cockpit.model import Event
+
+THREAD_NAME = "nvml-xid"
+_WAIT_MS = 1000
+_TIMEOUT: int = pynvml.NVML_ERROR_TIMEOUT
+_PATIENCE_S = 1.0
+"""Rest after a wait that failed at once, so that a broken driver is not asked in a tight loop."""
+
+
+class XidWatch:
+    """Waits for XIDs of the GPUs given as handle address → (index, uuid) from `start` to `stop`.
+
+    `tell` is called from the watch's own thread. The watch holds a use of the library of its own,
+    so that nobody's nvmlShutdown pulls the driver from under its wait.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        gpus: Mapping[int, tuple[int, str]],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._library = library
+        self._gpus = gpus
+        self._tell = tell
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon: within a second, when the wait in progress is over."""
+        self._stopping.set()
+
+    @property
+    def alive(self) -> bool:
+        """Is the thread still there?"""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        with suppress(NvmlError):
+            self._library.call("nvmlInitWithFlags", 0)
+            try:
+                self._watch()
+            finally:
+                self._library.function("nvmlShutdown")()
+
+    def _watch(self) -> None:
+        events = self._library.handle("nvmlEventSetCreate", kind=pynvml.c_nvmlEventSet_t)
+        try:
+            for address in self._gpus:
+                with suppress(GpuLostError, ReadError):
+                    self._register(address, events)
+            self._wait(events)
+        finally:
+            self._library.function("nvmlEventSetFree")(events)
+
+    def _register(self, address: int, events: Any) -> None:
+        types = ctypes.c_ulonglong(pynvml.nvmlEventTypeXidCriticalError)
+        handle = ctypes.c_void_p(address)
+        self._library.call("nvmlDeviceRegisterEvents", handle, types, events)
+
+    def _wait(self, events: Any) -> None:
+        data = pynvml.c_nvmlEventData_t()
+        wait = self._library.bind("nvmlEventSetWait_v2", events, ctypes.byref(data), _WAIT_MS)
+        while not self._stopping.is_set():
+            code = wait()
+            if code == SUCCESS:
+                self._report(data)
+            elif code == pynvml.NVML_ERROR_UNINITIALIZED:
+                return
+            elif code != _TIMEOUT:
+                self._stopping.wait(_PATIENCE_S)
+
+    def _report(self, data: Any) -> None:
+        if data.eventType != pynvml.nvmlEventTypeXidCriticalError:
+            return
+        gpu = self._gpus.get(handle_address(data.device))
+        if gpu is not None:
+            self._tell(xid_event(gpu[0], gpu[1], int(data.eventData)))
+
+
+def xid_event(index: int, uuid: str, number: int) -> Event:
+    """The event of an XID that came just now."""
+    xid = xids.describe(number)
+    return Event(
+        id=0,
+        time_s=time.time(),
+        kind="xid",
+        severity=xid.severity,
+        text=xids.sentence(index, number),
+        advice=xid.advice,
+        gpu_uuid=uuid,
+        gpu_index=index,
+        data={"xid": number},
+    )
+
+
+def handle_address(handle: Any) -> int:
+    """A handle as a number, by which two handles of one GPU are the same."""
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0
