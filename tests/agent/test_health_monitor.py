@@ -81,7 +81,7 @@ def _direct(reasons: tuple[str, ...]) -> str:
 def test_what_lasts_only_a_moment_is_not_told_at_all() -> None:
     patient = Patient()
     for _ in range(20):
-        assert patient.see(thermal_margin_c=4.0).state == "ok"
+        assert patient.see(pcie_width=8).state == "ok"
         assert patient.see().state == "ok"
     assert patient.events == []
 
@@ -113,6 +113,7 @@ def test_a_gpu_is_lost_once_and_back_once() -> None:
         ("lost", "critical"),
         ("back", "info"),
     ]
+    assert patient.events[0].text == "GPU 3 no longer answers"
     assert patient.events[1].text == "GPU 3 answers again"
 
 

@@ -71,6 +71,13 @@ def test_a_hot_card_is_slowed_from_the_first_sample_and_cools_when_cleared() -> 
     assert (cool.thermal_margin_c or 0) > 10
 
 
+def test_an_idle_card_in_hot_air_is_slowed_too() -> None:
+    gpu = Box(faults=("2:hot",)).gpu(2)
+    assert "idle" in gpu.throttle_reasons
+    assert "hw_thermal" in gpu.throttle_reasons
+    assert "idle" not in gpu.throttle_times_s
+
+
 def test_memory_errors_ask_for_a_reset() -> None:
     box = Box(faults=("5:ecc",))
     gpu = box.gpu(5)

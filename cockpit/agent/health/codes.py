@@ -19,18 +19,22 @@ class Code:
     """None where the source has told it already."""
     begins_after_s: float = 0.0
     ends_after_s: float = 10.0
+    begun: str | None = None
+    """Told when it begins, where that is not the reason's own text; reads on from `GPU 3`."""
 
 
 CODES: Mapping[str, Code] = {
-    "lost": Code("answers again", event="lost", ends_after_s=0.0),
+    # An XID has often said why already; the event says what became of it.
+    "lost": Code("answers again", event="lost", ends_after_s=0.0, begun="no longer answers"),
     "driver": Code("", event=None, ends_after_s=0.0),
     # At the start a slow driver needs a moment for the first reading.
     "stuck": Code("answers the driver again", begins_after_s=2.0, ends_after_s=3.0),
     "thermal_slowdown": Code("is no longer slowed by heat", event="throttle"),
     "power_brake": Code("is no longer braked from outside", event="throttle"),
     "hw_slowdown": Code("is no longer slowed by its hardware", "throttle", begins_after_s=3.0),
-    "margin": Code("has thermal margin again", begins_after_s=3.0),
-    "memory_temperature": Code("has cooler memory again", begins_after_s=3.0),
+    # Heat is slow: a figure that is reached is no spike.
+    "margin": Code("has thermal margin again"),
+    "memory_temperature": Code("has cooler memory again"),
     "ecc": Code("has no uncorrected memory errors now", ends_after_s=0.0),
     "ecc_corrected": Code("corrects few memory errors again", ends_after_s=60.0),
     "remap_failed": Code("has no failed row remap now", ends_after_s=0.0),

@@ -124,15 +124,15 @@ def _since(reason: Reason, since_s: float | None) -> Reason:
 
 
 def _began(reason: Reason, gpu: Gpu, now_s: float) -> Iterator[Event]:
-    kind = CODES[reason.code].event
-    if kind is None or reason.severity == "info":
+    code = CODES[reason.code]
+    if code.event is None or reason.severity == "info":
         return
     yield Event(
         id=0,
         time_s=now_s,
-        kind=kind,
+        kind=code.event,
         severity=reason.severity,
-        text=reason.text,
+        text=f"GPU {gpu.index} {code.begun}" if code.begun else reason.text,
         advice=reason.advice,
         gpu_uuid=gpu.uuid,
         gpu_index=gpu.index,

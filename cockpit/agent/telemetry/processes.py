@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -31,7 +31,9 @@ class ProcessStat:
     parent: int
     start_ticks: int
     cpu_seconds: float
-    """User and system time, with that of children it has waited for."""
+    """Its own user and system time."""
+    waited_cpu_seconds: float
+    """That of the children it has waited for."""
     resident_bytes: int
 
 
@@ -45,9 +47,15 @@ def read_stat(pid: int) -> ProcessStat | None:
     return ProcessStat(
         parent=int(fields[1]),
         start_ticks=int(fields[19]),
-        cpu_seconds=sum(map(int, fields[11:15])) / _TICKS_PER_S,
+        cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
+        waited_cpu_seconds=(int(fields[13]) + int(fields[14])) / _TICKS_PER_S,
         resident_bytes=int(fields[21]) * _PAGE_BYTES,
     )
+
+
+def cpu_seconds(tree: Iterable[ProcessStat]) -> float:
+    """CPU time of these processes and of those that they have waited for."""
+    return sum(stat.cpu_seconds + stat.waited_cpu_seconds for stat in tree)
 
 
 class ProcessTable:
@@ -85,7 +93,7 @@ class ProcessTable:
 
     def tree_cpu_seconds(self, pid: int) -> float:
         """CPU time of the process, its living descendants, and those that they have waited for."""
-        return sum(stat.cpu_seconds for stat in self.tree(pid).values())
+        return cpu_seconds(self.tree(pid).values())
 
     def _read(self, pid: int, stat: ProcessStat) -> Process:
         uid = _owner(pid)

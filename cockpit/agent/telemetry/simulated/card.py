@@ -102,9 +102,9 @@ class Card:
         """Power that this load leads to, the share of the full clock that it gets, and why."""
         holding = _HOLDING_SHARE * self.model.power_limit_w if load.processes else 0.0
         floor_w = min(self.idle_power_w + holding, self.power_limit_w)
-        if load.busy < _BUSY:
-            return floor_w, 1.0, ("idle",)
         share, reasons = self._slowdown()
+        if load.busy < _BUSY:
+            return floor_w, share, ("idle", *reasons)
         room_w = self.model.power_limit_w - self.idle_power_w
         full_w = room_w * (0.25 * load.sm + 0.67 * load.tensor + 0.66 * load.dram)
         dynamic_w = full_w * share**_POWER_OF_CLOCK
@@ -135,7 +135,7 @@ class Card:
 
     def _count_throttling(self, reasons: tuple[str, ...], seconds: float) -> None:
         times = dict(self.throttle_times_s)
-        for reason in reasons:
+        for reason in set(reasons) - {"idle"}:
             times[reason] = times.get(reason, 0.0) + seconds
         self.throttle_times_s = times
 

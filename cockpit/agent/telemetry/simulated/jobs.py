@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cockpit.agent.telemetry.processes import ProcessStat, ProcessTable
+from cockpit.agent.telemetry.processes import ProcessStat, ProcessTable, cpu_seconds
 from cockpit.agent.telemetry.simulated.cards import MIB
 from cockpit.agent.telemetry.simulated.load import Load
 from cockpit.agent.telemetry.source import JobLoad
@@ -45,8 +45,8 @@ class JobLoads:
         return loads
 
     def _load(self, job: JobLoad, tree: dict[int, ProcessStat], now_s: float) -> Load:
-        share = self._share(job.job, sum(stat.cpu_seconds for stat in tree.values()), now_s)
-        processes = tuple(self._process(job, pid, stat) for pid, stat in tree.items())
+        share = self._share(job.job, cpu_seconds(tree.values()), now_s)
+        processes = tuple(self._process(job, pid, tree[pid]) for pid in _workers(tree))
         return Load(
             busy=share,
             sm=0.94 * share,
@@ -61,7 +61,7 @@ class JobLoads:
             processes=processes,
         )
 
-    def _share(self, job: str, cpu_seconds: float, now_s: float) -> float:
+    def _share(self, job: str, spent_s: float, now_s: float) -> float:
         before = self._seen.get(job)
         if before is None:
             share = 0.0
@@ -69,12 +69,26 @@ class JobLoads:
             return before.share
         else:
             # A child that ends without being waited for takes its CPU time with it.
-            spent = max(0.0, cpu_seconds - before.cpu_seconds)
-            share = min(1.0, spent / (now_s - before.time_s))
-        self._seen[job] = _Seen(now_s, cpu_seconds, share)
+            more_s = max(0.0, spent_s - before.cpu_seconds)
+            share = min(1.0, more_s / (now_s - before.time_s))
+        self._seen[job] = _Seen(now_s, spent_s, share)
         return share
 
     def _process(self, job: JobLoad, pid: int, stat: ProcessStat) -> Process:
-        held = (_CONTEXT_BYTES if pid == job.pid else 0) + stat.resident_bytes // len(job.gpus)
+        held = _CONTEXT_BYTES + stat.resident_bytes // len(job.gpus)
         process = self._processes.describe(pid, held, "compute")
         return process if process.job == job.job else replace(process, job=job.job)
+
+
+def _workers(tree: dict[int, ProcessStat]) -> list[int]:
+    """Those of a job's processes that would be on a GPU: not the shells and launchers above them.
+
+    A process is taken for a launcher when it has children and hardly any CPU time of its own.
+    """
+    parents = {stat.parent for stat in tree.values()}
+    most_s = max(stat.cpu_seconds for stat in tree.values())
+    return [
+        pid
+        for pid, stat in tree.items()
+        if stat.resident_bytes and (pid not in parents or stat.cpu_seconds > 0.2 * most_s > 0.02)
+    ]
