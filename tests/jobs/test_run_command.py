@@ -1,0 +1,219 @@
+"""From the command line to a process and back, through a real agent on the simulated box."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONTRACT = (
+    *("id", "name", "plugin", "command", "state", "reason", "box", "gpus", "slices"),
+    *("submitted_s", "started_s", "ended_s", "exit_code", "progress", "metrics"),
+    *("energy_j", "cost", "gpu_seconds"),
+)
+
+PLUGIN = """
+name = "greeter"
+title = "Greeter"
+summary = "Says hello."
+kind = "tool"
+command = ["python", "greet.py"]
+[gpus]
+min = 0
+default = 1
+max = 2
+[parameters.whom]
+type = "str"
+default = "world"
+[parameters.times]
+type = "int"
+default = 1
+minimum = 1
+maximum = 9
+"""
+
+GREET = """
+from cockpit.sdk import job
+for number in range(job.parameters["times"]):
+    print("hello", job.parameters["whom"])
+    job.progress(number + 1, job.parameters["times"])
+job.metrics(step=1, warmth=37.5)
+"""
+
+
+class Shell:
+    """Runs `cockpit --simulate` in a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        names = ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME", "CACHE_HOME")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if "COCKPIT" not in name},
+            **{f"XDG_{name}": str(home / name) for name in names},
+        }
+        for name in names:
+            (home / name).mkdir(mode=0o700)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cockpit", "--simulate", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            cwd=self.home,
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def json(self, *words: str) -> Any:
+        done = self.run(words[0], "--json", *words[1:])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    home = Path(tempfile.mkdtemp(prefix="ckr-", dir="/tmp"))
+    shell = Shell(home)
+    folder = home / "CONFIG_HOME/cockpit/plugins/greeter"
+    folder.mkdir(parents=True)
+    (folder / "plugin.toml").write_text(PLUGIN)
+    (folder / "greet.py").write_text(GREET)
+    yield shell
+    left = [job["id"] for job in shell.json("jobs")["jobs"] if job["ended_s"] is None]
+    if left:
+        shell.run("stop", "--grace", "0", *left)
+    shell.run("agent", "stop", "--all")
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def test_exec_follows_the_log_byte_by_byte_and_ends_as_the_job_did(shell: Shell) -> None:
+    done = shell.run("exec", "--", "bash", "-c", r"printf 'a\xff\n'; echo b >&2; exit 7")
+    assert (done.returncode, done.stdout) == (7, b"a\xff\nb\n")
+    assert b"SIMULATED" in done.stderr and b"FAILED: exit code 7" in done.stderr
+
+
+def test_exec_runs_here_with_this_path_and_the_variables_that_were_named(shell: Shell) -> None:
+    done = shell.run(
+        "exec", "--gpus", "0", "--env", "A=b", "--", "bash", "-c", "echo $PWD $A $PATH"
+    )
+    assert done.stdout.decode().split() == [str(shell.home), "b", os.environ["PATH"]]
+
+
+def test_the_json_contract_of_one_job_through_its_life(shell: Shell) -> None:
+    job = shell.json("exec", "--gpus", "2", "--name", "nap", "--", "sleep", "600")
+    assert tuple(job)[: len(CONTRACT)] == CONTRACT
+    assert (job["name"], job["plugin"], job["command"]) == ("nap", None, ["sleep", "600"])
+    assert (job["state"], len(job["gpus"]), job["ended_s"]) == ("RUNNING", 2, None)
+    listed = shell.json("jobs")
+    assert listed["schema"] == 1
+    assert listed["jobs"][0]["id"] == job["id"]
+    stopped = shell.json("stop", job["id"])
+    assert (stopped["state"], stopped["gpus"]) == ("CANCELLED", job["gpus"])
+    ended = shell.json("job", job["id"])
+    assert ended["ended_s"] is not None and ended["exit_code"] == 128 + signal.SIGTERM
+    assert shell.run("wait", job["id"]).returncode == 128 + signal.SIGTERM
+
+
+def test_a_plugin_runs_with_its_parameters_and_reports(shell: Shell) -> None:
+    done = shell.run("run", "greeter", "--whom", "you", "--times", "2")
+    assert (done.returncode, done.stdout) == (0, b"hello you\nhello you\n"), done.stderr
+    (job,) = [each for each in shell.json("jobs")["jobs"] if each["plugin"] == "greeter"]
+    assert job["progress"]["done"] == job["progress"]["total"] == 2
+    assert job["metrics"] == {"warmth": 37.5}
+    assert len(job["gpus"]) == 1
+
+
+def test_options_may_stand_before_and_after_the_plugin(shell: Shell) -> None:
+    job = shell.json("run", "--gpus", "2", "greeter", "--name", "twice")
+    assert (job["name"], len(job["gpus"])) == ("twice", 2)
+    assert shell.run("wait", job["id"]).returncode == 0
+
+
+def test_the_help_of_a_plugin_lists_its_parameters(shell: Shell) -> None:
+    page = shell.run("run", "greeter", "--help")
+    assert page.returncode == 0
+    assert b"--whom" in page.stdout and b"whole number from 1 to 9" in page.stdout
+
+
+def test_ctrl_c_detaches_and_the_job_goes_on(shell: Shell) -> None:
+    process = shell.start("exec", "--gpus", "0", "--", "bash", "-c", "echo here; sleep 600")
+    assert process.stdout is not None and process.stdout.readline() == b"here\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    newest = shell.json("jobs")["jobs"][0]
+    assert process.returncode == 130
+    assert f"detached, job {newest['id']} goes on".encode() in err
+    assert b"Traceback" not in err
+    assert newest["state"] == "RUNNING"
+    assert shell.run("stop", newest["id"]).returncode == 0
+
+
+def test_following_goes_on_when_the_agent_is_killed(shell: Shell) -> None:
+    script = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; exit 3"
+    process = shell.start("exec", "--gpus", "1", "--", "bash", "-c", script)
+    assert process.stdout is not None and process.stdout.readline() == b"one\n"
+    (agent,) = shell.json("agent", "status")["agents"]
+    os.kill(agent["pid"], signal.SIGKILL)
+    (shell.home / "go").touch()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (3, b"two\n"), err
+    job = shell.json("jobs")["jobs"][0]
+    assert (job["state"], job["exit_code"], len(job["gpus"])) == ("FAILED", 3, 1)
+
+
+def test_logs_are_followed_until_the_job_ends(shell: Shell) -> None:
+    script = "echo first; while [ ! -e more ]; do sleep 0.02; done; echo second"
+    job = shell.json("exec", "--gpus", "0", "--", "bash", "-c", script)
+    process = shell.start("logs", "-f", job["id"])
+    assert process.stdout is not None and process.stdout.readline() == b"first\n"
+    (shell.home / "more").touch()
+    assert process.communicate(timeout=60)[0] == b"second\n"
+    assert shell.run("logs", job["id"]).stdout == b"first\nsecond\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("run", "nothing"), 2, "there is no plugin 'nothing'"),
+        (("run", "greeter", "--times", "10"), 2, "times: got 10, wants a whole number from 1 to 9"),
+        (("run", "greeter", "--gpus", "3"), 2, "greeter runs on 0 to 2 GPUs, not on 3"),
+        (("exec",), 2, "there is no command"),
+        (("exec", "--gpus", "some", "--", "true"), 2, "there is no GPU 'some'"),
+        (("exec", "--gpus", "11", "--", "true"), 1, "this box has 10: ask for at most 10"),
+        (("exec", "--workdir", "/no/where", "--", "true"), 2, "/no/where is not a directory"),
+        (("stop", "99999"), 1, "there is no job 99999 here"),
+        (("stop", "--grace", "long", "1"), 2, "--grace: 'long'"),
+        (("plugins", "show"), 2, "show what?"),
+    ],
+)
+def test_bad_use_is_told_in_words(
+    shell: Shell, words: tuple[str, ...], code: int, told: str
+) -> None:
+    done = shell.run(*words)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert told in done.stderr.decode() and "Traceback" not in done.stderr.decode()
+
+
+def test_a_broken_plugin_is_listed_as_broken(shell: Shell) -> None:
+    folder = shell.home / "CONFIG_HOME/cockpit/plugins/sick"
+    folder.mkdir()
+    (folder / "plugin.toml").write_text('name = "sick"')
+    done = shell.run("plugins")
+    shutil.rmtree(folder)
+    assert done.returncode == 1
+    assert b"greeter" in done.stdout and b"Says hello." in done.stdout
+    assert b"sick is broken" in done.stderr
