@@ -156,9 +156,7 @@ def _section(document: Mapping[str, Any], name: str, known: Iterable[str]) -> Ma
     return section
 
 
-def _scale(
-    scales: Mapping[str, Any], name: str, colors: Mapping[str, str]
-) -> tuple[str, ...]:
+def _scale(scales: Mapping[str, Any], name: str, colors: Mapping[str, str]) -> tuple[str, ...]:
     stops = scales.get(name, [colors[role] for role in _SCALE_ROLES])
     if not isinstance(stops, list) or len(stops) < 2:
         raise ValueError(f"scales.{name} must be a list of at least two colours")

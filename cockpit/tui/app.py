@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
@@ -28,10 +28,17 @@ from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.header import Header
 
 if TYPE_CHECKING:
-    from cockpit.plugins import Plugin
+    from cockpit.plugins import Found
 
 EVENTS_BACK_S = 24 * 3600.0
 FALLBACK_THEME = "midnight"
+
+
+def no_plugins() -> Found:
+    """What there is when nobody says where plugins are."""
+    from cockpit.plugins import Found
+
+    return Found((), ())
 
 
 def _events() -> Screen[Any]:
@@ -65,13 +72,13 @@ class CockpitApp(App[None]):
         self,
         box: Box,
         terminal: TerminalSettings | None = None,
-        load_plugins: Callable[[], Sequence[Plugin]] = tuple,
+        load_plugins: Callable[[], Found] | None = None,
         clock: Callable[[], float] = time.time,
         memory: Memory | None = None,
     ) -> None:
         self.box = box
         self.terminal = terminal or TerminalSettings()
-        self.load_plugins = load_plugins
+        self.load_plugins = load_plugins or no_plugins
         self.clock = clock
         self.live = Live(clock)
         self.memory = memory or Memory()

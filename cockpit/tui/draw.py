@@ -46,44 +46,40 @@ def bar(level: int, width: int, front: str, empty: str = "·") -> tuple[Run, ...
 
 
 @lru_cache(maxsize=512)
-def area(levels: tuple[int, ...], height: int, scale: str, limit: int = -1) -> tuple[
-    tuple[Run, ...], ...
-]:
+def area(
+    levels: tuple[int, ...], height: int, scale: str, limit: int = -1
+) -> tuple[tuple[Run, ...], ...]:
     """A filled chart, top row first: one column for each level in eighths of a row (-1: a gap).
 
-    `limit` is drawn as a dashed line across the row that its level falls into.
+    A place on the scale has its colour, as in a bar; low charts give a column the colour of its
+    level. The crest is bright and the body calm. `limit` is a dashed line in the row of its level.
     """
     limit_row = min(height - 1, max(0, (limit - 1) // 8)) if limit > 0 else -1
+    own = [_step(scale, level / (height * 8)) for level in levels] if height < 3 else None
     rows = []
     for row in range(height - 1, -1, -1):
         front = _step(scale, (row + 0.5) / height)
-        blank = LIMIT if row == limit_row else " "
+        sky: Run = (LIMIT, "muted") if row == limit_row else (" ", "faint")
         runs: list[Run] = []
-        for level in levels:
+        for column, level in enumerate(levels):
             above = level - row * 8
             if above <= 0:
-                runs.append((blank, "faint" if row != limit_row else "muted"))
+                runs.append(sky)
             else:
-                runs.append((_UP[min(above, 8)], front))
+                color = own[column] if own else front
+                runs.append((_UP[min(above, 8)], color if above <= 10 else color + ":body"))
         rows.append(join(runs))
     return tuple(rows)
 
 
-@lru_cache(maxsize=512)
-def spark(levels: tuple[int, ...], height: int, scale: str) -> tuple[tuple[Run, ...], ...]:
-    """A filled chart whose columns each have the colour of their own level, top row first."""
-    rows = []
-    for row in range(height - 1, -1, -1):
-        runs: list[Run] = []
-        for level in levels:
-            above = level - row * 8
-            runs.append(
-                (" ", "faint")
-                if above <= 0
-                else (_UP[min(above, 8)], _step(scale, level / (height * 8)))
-            )
-        rows.append(join(runs))
-    return tuple(rows)
+@lru_cache(maxsize=1024)
+def gauge(level: int, width: int, front: str) -> tuple[Run, ...]:
+    """A thin bar of `width` cells for a level in eighths (-1: not readable), on a rule."""
+    if level < 0:
+        return ((" " * width, "faint"),)
+    halves = round(level / 4)
+    text = "━" * (halves // 2) + "╸" * (halves % 2)
+    return ((text, front), ("─" * (width - len(text)), "faint"))
 
 
 def _step(scale: str, fraction: float) -> str:

@@ -44,7 +44,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("last", "end,G", "To the last", "move_last", LISTS),
     Action("page_up", "pageup,ctrl+b", "A page up", "page_up", LISTS),
     Action("page_down", "pagedown,ctrl+f", "A page down", "page_down", LISTS),
-    Action("open", "enter", "Open what is selected", "open", ("wall", "jobs", "events"), "open", 15),
+    Action(
+        "open", "enter", "Open what is selected", "open", ("wall", "jobs", "events"), "open", 15
+    ),
     Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
     Action("filter", "slash", "Filter by any word", "filter", LISTS, "filter", 40),
     Action("previous", "left_square_bracket", "The GPU before", "move_left", ("gpu",)),
@@ -60,7 +62,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("colours", "c", "The next colours of the field", "colours", ("job",)),
     Action("wall", "w", "The wall: every GPU", "go('wall')", label="wall", rank=14),
     Action("jobs", "J", "Jobs", "go('jobs')", label="jobs", rank=25),
-    Action("events", "e", "Events: what happened and when", "go('events')", label="events", rank=30),
+    Action(
+        "events", "e", "Events: what happened and when", "go('events')", label="events", rank=30
+    ),
     Action("launch", "L", "Launch a workload", "launch", label="launch", rank=20),
     Action("help", "question_mark,f1", "The keys of this place", "help", label="help", rank=1),
     Action("palette", "ctrl+p,colon", "All commands", "command_palette", label="all", rank=45),

@@ -1,8 +1,8 @@
 """Look: the styles of one theme, by short names, made once and then only looked up.
 
 A front is a theme variable (`foreground`, `muted`, `warning`, `activity-sm`) or a step of a scale
-(`power:0` to `power:23`, `heat:…`); a leading `*` makes it bold. A back is `background`,
-`surface`, `panel` or `selected`.
+(`power:0` to `power:23`, `heat:…`; `power:9:body` is calmer); a leading `*` makes it bold. A back
+is `background`, `surface`, `panel` or `selected`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from rich.style import Style
 from textual.color import Color
 
 from cockpit.tui.themes import STEPS
+
+BODY = 0.36
+"""How far the body of a chart has gone to the background below its crest."""
 
 FADED = 0.5
 """How far faded text has gone to the background: what is stale must still be readable."""
@@ -46,7 +49,8 @@ class Look:
     def _make(self, front: str, back: str) -> Style:
         bold = front.startswith("*")
         behind = self._backs[back]
-        color = self._color(front.lstrip("*"))
+        name, step, body = (*front.lstrip("*").split(":"), "", "")[:3]
+        color = self._color(name, step)
         if self.ansi:
             chosen = back == "selected"
             return Style(
@@ -56,12 +60,13 @@ class Look:
                 reverse=chosen,
                 dim=self._faded,
             )
+        if body:
+            color = color.blend(behind, BODY)
         if self._faded:
             color = color.blend(behind, FADED)
         return Style(color=color.rich_color, bgcolor=behind.rich_color, bold=bold)
 
-    def _color(self, front: str) -> Color:
-        name, _, step = front.partition(":")
+    def _color(self, name: str, step: str) -> Color:
         if step:
             return self._scales[name][max(0, min(STEPS - 1, int(step)))]
         return Color.parse(self._variables[name])

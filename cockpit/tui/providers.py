@@ -76,6 +76,6 @@ class CockpitCommands(Provider):
 
     def _workloads(self) -> Iterator[Command]:
         app = self._cockpit
-        for plugin in app.load_plugins():
+        for plugin in app.load_plugins().plugins:
             run = partial(app.action_launch, plugin.name)
             yield f"Launch {plugin.title}", plugin.summary, run

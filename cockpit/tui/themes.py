@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from cockpit.themes import ThemeFile
 
@@ -25,7 +25,10 @@ DEFAULT_VARIABLES: dict[str, str] = {
 def to_textual(theme: ThemeFile) -> Theme:
     """The theme as Textual takes it; cockpit's colours become variables such as `activity-sm`."""
     colors = theme.colors
-    variables = {
+    # Textual's own rules need more variables when the colours are the terminal's.
+    base = BUILTIN_THEMES["ansi-dark" if theme.dark else "ansi-light"] if theme.ansi else None
+    variables = dict(base.variables) if base else {}
+    variables |= {
         "muted": colors["muted"],
         "faint": colors["faint"],
         "power-scale": " ".join(theme.power),

@@ -246,7 +246,15 @@ def jobs() -> tuple[Job, ...]:
         job(41, "llm-train", (0, 1, 2, 3)),
         job(42, "llm-serve", (4, 5), progress=None),
         job(43, "cfd", (6,), progress=Progress(120.0, 1000.0, 900.0, "steps")),
-        job(44, "embed", (), state="PENDING", reason="waits for 1 GPU", started_s=None, progress=None),
+        job(
+            44,
+            "embed",
+            (),
+            state="PENDING",
+            reason="waits for 1 GPU",
+            started_s=None,
+            progress=None,
+        ),
     )
 
 

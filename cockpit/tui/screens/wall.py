@@ -109,7 +109,10 @@ class WallScreen(Screen[None]):
 
     def on_live(self, update: Update) -> None:
         """Show what changed."""
-        if isinstance(update, (Connected, BoxInfo, Snapshot)) and self.scene.count != self._arranged_for:
+        if (
+            isinstance(update, (Connected, BoxInfo, Snapshot))
+            and self.scene.count != self._arranged_for
+        ):
             self.lay_out()
             self.app.memory.set("gpu_count", self.scene.count)
         self._show()

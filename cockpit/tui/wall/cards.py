@@ -5,12 +5,13 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from cockpit.model import Gpu, GpuInfo, Job
-from cockpit.tui.draw import Line, Run, area, bar, blank, crop, eighths, spark, spread, width_of
+from cockpit.tui.draw import Line, Run, area, blank, crop, eighths, gauge, spread, width_of
 from cockpit.tui.wall.rows import heat, level
 from cockpit.tui.wall.scene import Scene, Trails, power_top
 from cockpit.tui.wall.words import (
     GIB,
     NONE,
+    all_processes,
     clip,
     clock,
     mark,
@@ -81,10 +82,13 @@ class Card:
             left.append((f" {word} ", color))
         if gpu.state == "lost":
             doing = "since " + clock(gpu.lost_since_s, seconds=False) if gpu.lost_since_s else ""
-        right: list[Run] = []
         room = width - width_of(left) - 2
-        pace = _pace(job, room - len(doing) - 2) if job else ""
-        right = [(clip(doing, max(4, room)), doing_color), (pace, "muted"), (" ", "faint")]
+        pace = _pace(job, room - len(doing) - 2) if job else _command(gpu, room - len(doing) - 2)
+        right: list[Run] = [
+            (clip(doing, max(4, room)), doing_color),
+            (pace, "muted"),
+            (" ", "faint"),
+        ]
         reason = worst(gpu)
         spare = width - width_of(left) - width_of(right) - 1
         if reason is not None and self._body >= _ROOMY and gpu.state != "lost" and spare > 12:
@@ -123,7 +127,7 @@ class Card:
         labels = [f"{HOT_C:.0f}°", f"{COOL_C:.0f}°"] if height == 2 else ["°C"]
         warmth = [
             ((f"{label:>4} ", "muted"), *row)
-            for label, row in zip(labels, spark(levels, height, "heat"), strict=True)
+            for label, row in zip(labels, area(levels, height, "heat"), strict=True)
         ]
         return power + warmth
 
@@ -148,19 +152,24 @@ class Card:
         )
         rows.insert(0, spread(headline, warmth, self._figures))
         of = f" of {info.sm_clock_max_mhz}" if info and info.sm_clock_max_mhz else ""
-        clocks: tuple[Run, ...] = ((number(gpu.sm_clock_mhz, 4), "foreground"), (f"{of} MHz", "muted"))
+        clocks: tuple[Run, ...] = (
+            (number(gpu.sm_clock_mhz, 4), "foreground"),
+            (f"{of} MHz", "muted"),
+        )
         vram: tuple[Run, ...] = ((f"HBM {number(gpu.memory_temperature_c)}° ", "muted"),)
         rows.append(spread(clocks, vram if self._figures >= 28 else (), self._figures))
         if self._body >= _ROOMY:
             rows.append(self._traffic("PCIe", gpu.pcie_rx_bytes_per_s, gpu.pcie_tx_bytes_per_s))
-            rows.append(self._traffic("NVLink", gpu.nvlink_rx_bytes_per_s, gpu.nvlink_tx_bytes_per_s))
+            rows.append(
+                self._traffic("NVLink", gpu.nvlink_rx_bytes_per_s, gpu.nvlink_tx_bytes_per_s)
+            )
         return rows
 
     def _gauge(self, name: str, percent: float | None, front: str) -> tuple[Run, ...]:
         width = self._figures - 9
         return (
             (f"{name:<4}", "muted"),
-            *bar(eighths(percent, 100.0, width), width, front),
+            *gauge(eighths(percent, 100.0, width), width, front),
             (number(percent, 4), level("foreground", percent)),
             (" ", "faint"),
         )
@@ -171,7 +180,7 @@ class Card:
         figure = NONE if used is None else f"{used / GIB:.0f}G"
         return (
             ("mem ", "muted"),
-            *bar(eighths(used, total or 0, width), width, "activity-memory"),
+            *gauge(eighths(used, total or 0, width), width, "activity-memory"),
             (figure.rjust(4), "foreground"),
             (" ", "faint"),
         )
@@ -202,7 +211,9 @@ class Card:
         """MIG slices as a strip of cells, as wide as their share of the GPU."""
         room = self.region.width - 6
         runs: list[Run] = [(" MIG ", "muted")]
-        for number_, part in enumerate(sorted(gpu.slices, key=lambda part: part.placement_start or 0)):
+        for number_, part in enumerate(
+            sorted(gpu.slices, key=lambda part: part.placement_start or 0)
+        ):
             width = max(3, room * (part.placement_size or 1) // 8 - 1)
             busy = part.sm_active_percent
             text = part.profile if width > len(part.profile) + 5 else part.profile.split(".")[0]
@@ -253,3 +264,11 @@ def _pace(job: Job, room: int) -> str:
     if len(done + left) <= room:
         return done + left
     return done if len(done) <= room else ""
+
+
+def _command(gpu: Gpu, room: int) -> str:
+    """What a process of nobody's job is called, when there is room to say it."""
+    commands = [process.command for process in all_processes(gpu) if process.command]
+    if not commands or gpu.state == "lost" or room < 12:
+        return ""
+    return "  " + clip(commands[0], min(room - 2, 32))

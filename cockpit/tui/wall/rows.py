@@ -34,7 +34,7 @@ class GpuRows:
         tops = {gpu.power_limit_w for gpu in snapshot.gpus if gpu.power_limit_w} if snapshot else ()
         scale = f"0–{max(tops):.0f} W" if tops else ""
         bar_title = "power".ljust(self._bar - len(scale)) + scale
-        text = f"  #  {bar_title[:self._bar]}    W  °C   SM  TC HBM   mem  MHz  state "
+        text = f"  #  {bar_title[: self._bar]}    W  °C   SM  TC HBM   mem  MHz  state "
         return "background", crop(((text, "muted"), (" work", "muted")), self.region.width)
 
     def _row(self, position: int) -> Line:
@@ -79,7 +79,10 @@ class GpuRows:
             (number(gpu.power_w, 5), "*foreground"),
             (number(gpu.temperature_c, 4), heat(gpu.temperature_c, hot)),
             (number(sm, 5), level("activity-sm", sm)),
-            (number(gpu.tensor_active_percent, 4), level("activity-tensor", gpu.tensor_active_percent)),
+            (
+                number(gpu.tensor_active_percent, 4),
+                level("activity-tensor", gpu.tensor_active_percent),
+            ),
             (number(gpu.dram_active_percent, 4), level("activity-dram", gpu.dram_active_percent)),
             (gib(gpu.memory_used_bytes, 6), "foreground"),
             (number(gpu.sm_clock_mhz, 5), "muted"),

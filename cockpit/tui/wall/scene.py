@@ -99,7 +99,8 @@ def bridged(live: Live, left: Gpu, right: Gpu) -> str:
     info = infos.get(left.uuid)
     if info is None or info.nvlink_peers != (right.index,):
         return ""
-    dead = any(
-        link.active is False for gpu in (left, right) for link in gpu.nvlinks
-    ) or "lost" in (left.state, right.state)
+    dead = any(link.active is False for gpu in (left, right) for link in gpu.nvlinks) or "lost" in (
+        left.state,
+        right.state,
+    )
     return "down" if dead else "up"

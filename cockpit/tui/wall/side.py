@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from cockpit.model import Event, Job
-from cockpit.tui.draw import Line, Run, area, bar, blank, crop, eighths, spread
+from cockpit.tui.draw import Line, Run, area, blank, crop, eighths, gauge, spread
 from cockpit.tui.wall.scene import Scene, budget
 from cockpit.tui.wall.words import clip, clock, kilowatts, remaining, span, wrap
 
@@ -78,7 +78,9 @@ class JobList:
 
     def _job(self, job: Job) -> list[Line]:
         width, live = self.region.width, self._scene.live
-        indices = [str(info.index) for info in (live.box.gpus if live.box else ()) if info.uuid in job.gpus]
+        indices = [
+            str(info.index) for info in (live.box.gpus if live.box else ()) if info.uuid in job.gpus
+        ]
         where = "GPU " + ",".join(indices) if indices else "slice" if job.slices else ""
         first = spread(
             (
@@ -101,7 +103,7 @@ class JobList:
             return crop(
                 (
                     ("   ", "faint"),
-                    *bar(eighths(share, 100.0, room), room, "primary"),
+                    *gauge(eighths(share, 100.0, room), room, "primary"),
                     (f"{share:4.0f} %", "foreground"),
                     (f"  {left}", "muted"),
                 ),
@@ -152,7 +154,9 @@ class EventList:
     def _event(self, event: Event, depth: int) -> list[Line]:
         sign, color = _MARKS[event.severity]
         advice = event.advice if event.severity != "info" else ""
-        return _sentence(sign, color, clock(event.time_s), event.text, advice, self.region.width, depth)
+        return _sentence(
+            sign, color, clock(event.time_s), event.text, advice, self.region.width, depth
+        )
 
 
 def _sentence(

@@ -37,8 +37,8 @@ class _HeaderLine:
         width, live = self.region.width, self._live
         left = _identity(live, width)
         right: tuple[Run, ...] = ()
-        for item in _figures(live):
-            if width_of(left) + width_of(right) + width_of(item) + 2 <= width:
+        for item in _figures(live, width):
+            if width_of(left) + width_of(right) + width_of(item) < width:
                 right = (*item, *right)
         return [("panel", spread(left, right, width))]
 
@@ -59,7 +59,7 @@ def _identity(live: Live, width: int) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _figures(live: Live) -> list[tuple[Run, ...]]:
+def _figures(live: Live, width: int) -> list[tuple[Run, ...]]:
     """From the right edge leftwards, the weightiest first."""
     snapshot = live.snapshot
     items: list[tuple[Run, ...]] = [((f"  {clock(live.clock(), seconds=False)} ", "muted"),)]
@@ -76,8 +76,12 @@ def _figures(live: Live) -> list[tuple[Run, ...]]:
     )
     rest: list[tuple[Run, ...]] = []
     if totals.energy_today_j is not None:
+        energy = totals.energy_today_j / KWH
         rest.append(
-            ((f"  {totals.energy_today_j / KWH:.1f}", "foreground"), (" kWh today", "muted"))
+            (
+                (f"  {energy:.{1 if energy >= 10 else 2}f}", "foreground"),
+                (" kWh today" if width >= 100 else " kWh", "muted"),
+            )
         )
     if totals.cost_today is not None and live.box is not None:
         rest.append(((f"  {totals.cost_today:.2f} {live.box.currency}", "foreground"),))
@@ -87,9 +91,7 @@ def _figures(live: Live) -> list[tuple[Run, ...]]:
         default=None,
     )
     if hottest is not None:
-        rest.append(
-            (("  hottest ", "muted"), (f"{hottest.temperature_c:.0f} °C", "foreground"))
-        )
+        rest.append((("  hottest ", "muted"), (f"{hottest.temperature_c:.0f} °C", "foreground")))
     if totals.memory_used_bytes is not None:
         used = gib(totals.memory_used_bytes).rstrip("G")
         rest.append(
@@ -104,4 +106,3 @@ def models(box: BoxInfo) -> str:
     if not names:
         return f"{box.gpu_count} GPUs" if box.gpu_count else "no GPUs"
     return " + ".join(f"{count} × {name}" for name, count in names.items())
-
