@@ -50,8 +50,12 @@ def _known(columns: list[float | None]) -> list[float]:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 or 10 times a power of ten."""
+    """The next of a few round steps of a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if value <= step * power * (1 + 1e-9))
+    return next(
+        step * power
+        for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+        if value <= step * power * (1 + 1e-9)
+    )

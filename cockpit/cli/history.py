@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 import difflib
 import time
+from dataclasses import replace
 
 from cockpit.cli.chart import chart
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.gpus import find_gpu
-from cockpit.cli.text import duration, local_time, parse_time, print_json
+from cockpit.cli.text import GIB, duration, local_time, parse_time, print_json
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import HISTORY_METRICS, SCHEMA, BoxInfo, GpuInfo, Series
 
 CHART_POINTS, DATA_POINTS = 72, 2000
+
+READABLE: tuple[tuple[str, float, str], ...] = (
+    ("_bytes_per_s", 1e-9, "GB/s"),
+    ("_bytes", 1 / GIB, "GiB"),
+    ("_percent", 1.0, "%"),
+    ("_mhz", 1.0, "MHz"),
+    ("_w", 1.0, "W"),
+    ("_c", 1.0, "°C"),
+)
+"""End of a metric's name → factor and unit on a page; JSON and CSV keep the metric's own unit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,16 +105,36 @@ def _print_csv(series: Series) -> None:
 
 
 def _plain(info: BoxInfo, gpu: GpuInfo, series: Series, since_s: float, until_s: float) -> str:
+    series, unit = readable(series)
     simulated = " · SIMULATED" if info.source == "simulated" else ""
-    title = f"GPU {gpu.index} · {gpu.name}{simulated} · {series.metric}"
+    in_unit = f" in {unit}" if unit else ""
+    title = f"GPU {gpu.index} · {gpu.name}{simulated} · {series.metric}{in_unit}"
+    ends = f"{local_time(since_s)} to {local_time(until_s)}"
     known = [value for value in series.mean if value is not None]
     if not known:
-        return f"{title}\nNothing was recorded from {local_time(since_s)} to {local_time(until_s)}."
+        return f"{title}\nNothing was recorded from {ends}."
     least = min(value for value in series.minimum if value is not None)
     most = max(value for value in series.maximum if value is not None)
     facts = (
-        f"least {least:g} · mean {sum(known) / len(known):.4g} · most {most:g} · "
-        f"newest {known[-1]:g} · one point is {duration(series.resolution_s)}"
+        f"least {least:.4g} · mean {sum(known) / len(known):.4g} · most {most:.4g} · "
+        f"newest {known[-1]:.4g} · one point is {duration(series.resolution_s)}"
     )
-    ends = f"{local_time(since_s)} to {local_time(until_s)}"
     return "\n".join([title, *chart(series, since_s, until_s, CHART_POINTS), ends, facts])
+
+
+def readable(series: Series) -> tuple[Series, str]:
+    """The series in the unit that people read, and that unit."""
+    for ending, factor, unit in READABLE:
+        if series.metric.endswith(ending):
+            scaled = replace(
+                series,
+                minimum=_scaled(series.minimum, factor),
+                mean=_scaled(series.mean, factor),
+                maximum=_scaled(series.maximum, factor),
+            )
+            return scaled, unit
+    return series, ""
+
+
+def _scaled(values: tuple[float | None, ...], factor: float) -> tuple[float | None, ...]:
+    return tuple(None if value is None else value * factor for value in values)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cockpit.cli.connect import box_for, load_config
 from cockpit.cli.options import GlobalOptions
 
 if TYPE_CHECKING:
-    from cockpit.plugins import Plugin
+    from cockpit.plugins import Found
 
 
 def open_terminal(options: GlobalOptions) -> int:
@@ -30,10 +29,10 @@ def open_terminal(options: GlobalOptions) -> int:
 
     config = load_config(options)
 
-    def load_plugins() -> Sequence[Plugin]:
+    def load_plugins() -> Found:
         from cockpit.plugins import find_all
 
-        return find_all(config.plugin_directories()).plugins
+        return find_all(config.plugin_directories())
 
     return tui.run(box_for(config, options), config.terminal_settings(), load_plugins)
 

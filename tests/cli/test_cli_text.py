@@ -7,6 +7,7 @@ from cli_boxes import a_box, uuid
 
 from cockpit.cli.chart import chart
 from cockpit.cli.gpus import find_gpu
+from cockpit.cli.history import readable
 from cockpit.cli.text import duration, figure, parse_duration, parse_time, table
 from cockpit.errors import UsageError
 from cockpit.model import Series
@@ -88,7 +89,7 @@ def test_percent_is_drawn_on_a_scale_of_a_hundred() -> None:
 
 
 def test_other_figures_have_a_round_top() -> None:
-    assert chart(series("power_w", 312, 200), 0, 2, 2)[0].split()[0] == "500"
+    assert chart(series("power_w", 312, 200), 0, 2, 2)[0].split()[0] == "400"
 
 
 def test_a_small_figure_is_told_from_none() -> None:
@@ -104,3 +105,10 @@ def test_a_gpu_goes_by_index_uuid_or_its_beginning(text: str) -> None:
 def test_no_gpu_or_more_than_one_is_told(text: str) -> None:
     with pytest.raises(UsageError):
         find_gpu(a_box(10), text)
+
+
+def test_a_page_is_in_units_that_people_read() -> None:
+    scaled, unit = readable(series("memory_used_bytes", 3 << 30, None))
+    assert (scaled.mean, unit) == ((3.0, None), "GiB")
+    assert readable(series("nvlink_rx_bytes_per_s", 2e9))[1] == "GB/s"
+    assert readable(series("throttle_mask", 4)) == (series("throttle_mask", 4), "")
