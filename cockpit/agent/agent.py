@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,9 +96,7 @@ class Agent:
     # Life
 
     async def run(self) -> None:
-        """Serve until a signal, `shutdown`, or nobody has needed it for `idle_exit_s`."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
+        """Serve until `stop`, `shutdown`, or nobody has needed it for `idle_exit_s`."""
         try:
             await self.server.start()
             loading = self._loop.run_in_executor(self._disk, self.history.load)
@@ -108,10 +104,6 @@ class Agent:
             self.sampler.start()
             await loading
             self._idle_changed(self.server.clients == 0)
-            # What was made so far stays for good: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(20_000, 20, 50)
             await self._ending.wait()
         finally:
             await self._close()

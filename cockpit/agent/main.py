@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
+import signal
 import stat
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,9 @@ from cockpit.agent.lock import AgentLock
 from cockpit.settings import AgentSettings
 
 LOG_BYTES = 256 * 1024
+
+SETTLED_S = 5.0
+"""After the start, everything that lives as long as the agent has been made."""
 
 
 class BoundedHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -72,4 +77,16 @@ async def _serve(settings: AgentSettings) -> None:
     # Imported when the lock is ours: the loser of a race costs next to nothing.
     from cockpit.agent.agent import Agent
 
-    await Agent(settings).run()
+    loop = asyncio.get_running_loop()
+    agent = Agent(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop, signal.Signals(number).name)
+    loop.call_later(SETTLED_S, _spare_the_collector)
+    await agent.run()
+
+
+def _spare_the_collector() -> None:
+    """What was made so far stays for good: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -1,0 +1,151 @@
+"""Who gets which snapshot, and what a client that does not read costs: next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import RawClient, settled, snapshot
+
+from cockpit import protocol
+from cockpit.agent.connection import HIGH_WATER_BYTES, MOST_WAITING, Connection
+from cockpit.agent.encoding import SnapshotEncoder
+from cockpit.agent.server import Server
+from cockpit.model import Event, Job, Process
+from cockpit.protocol import Request
+
+
+class Hall:
+    """A server without an agent: `subscribe` is all that it understands."""
+
+    def __init__(self, path: Path) -> None:
+        self.connections: list[Connection] = []
+        self.server = Server(path, self._dispatch, lambda idle: None)
+
+    async def _dispatch(self, connection: Connection, request: Request) -> Any:
+        connection.subscribe(frozenset(request.params["topics"]), request.params.get("ticks", 1))
+        self.connections.append(connection)
+        return {}
+
+    async def subscriber(self, *topics: str, ticks: int = 1) -> RawClient:
+        client = await RawClient.open(self.server.path)
+        await client.call("subscribe", topics=topics, ticks=ticks)
+        return client
+
+
+@pytest.fixture
+async def hall(home: Path) -> AsyncIterator[Hall]:
+    hall = Hall(home / "r" / "s")
+    await hall.server.start()
+    yield hall
+    await hall.server.close()
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the snapshots that were encoded."""
+    numbers: list[int] = []
+    original = SnapshotEncoder.line
+
+    def line(self: SnapshotEncoder, which: Any) -> bytes:
+        numbers.append(which.sequence)
+        return original(self, which)
+
+    monkeypatch.setattr(SnapshotEncoder, "line", line)
+    return numbers
+
+
+async def test_a_snapshot_is_encoded_once_for_all(hall: Hall, encoded: list[int]) -> None:
+    clients = [await hall.subscriber("snapshot") for _ in range(3)]
+    hall.server.send_snapshot(snapshot(1))
+    received = [await client.notification("snapshot") for client in clients]
+    assert [each["sequence"] for each in received] == [1, 1, 1]
+    assert encoded == [1]
+    for client in clients:
+        await client.close()
+
+
+async def test_nothing_is_encoded_when_nobody_listens(hall: Hall, encoded: list[int]) -> None:
+    client = await hall.subscriber("event")
+    hall.server.send_snapshot(snapshot(1))
+    assert encoded == []
+    await client.close()
+
+
+async def test_a_subscriber_gets_every_nth_snapshot_that_it_asked_for(hall: Hall) -> None:
+    client = await hall.subscriber("snapshot", ticks=3)
+    for sequence in range(1, 9):
+        hall.server.send_snapshot(snapshot(sequence))
+    received = [(await client.notification("snapshot"))["sequence"] for _ in range(3)]
+    assert received == [1, 4, 7]
+    await client.close()
+
+
+def test_the_encoder_says_what_the_protocol_says() -> None:
+    encoder = SnapshotEncoder()
+    for pid in (1, 1, 2):
+        one = snapshot(pid, processes=(Process(pid, command='train "x" é'),))
+        expected = json.loads(protocol.encode_request("snapshot", one))
+        assert json.loads(encoder.line(one)) == expected
+
+
+async def test_a_slow_subscriber_costs_a_bounded_amount_and_gets_the_newest(hall: Hall) -> None:
+    client = await hall.subscriber("snapshot", "event", "job")
+    connection = hall.connections[0]
+    transport = connection._transport
+    assert transport is not None
+    padding = "x" * 20_000
+    job = Job("7", "train", None, ("true",), "RUNNING")
+    most = 0
+    # The loop does not turn meanwhile: to the server this client does not read at all.
+    for sequence in range(1, 400):
+        hall.server.send_snapshot(snapshot(sequence, padding=padding))
+        hall.server.send_event(Event(sequence, 0.0, "agent", "info", padding[:100]))
+        hall.server.send_job(job)
+        most = max(most, transport.get_write_buffer_size())
+    assert most <= HIGH_WATER_BYTES + 25_000
+    assert len(connection._events) <= MOST_WAITING
+    assert len(connection._jobs) == 1
+
+    sequences, events, missed = [], [], []
+    while not sequences or sequences[-1] != 399:
+        message = await client.line()
+        params = message["params"]
+        if message["method"] == "snapshot":
+            sequences.append(params["sequence"])
+        elif message["method"] == "event":
+            events.append(params["id"])
+        elif message["method"] == "missed":
+            missed.extend(params["topics"])
+    assert sequences == sorted(sequences)
+    assert len(sequences) < 399
+    assert events == list(range(1, len(events) + 1))
+    assert missed == ["event"]
+    await client.close()
+
+
+async def test_a_client_that_reads_no_answers_is_not_read_from(hall: Hall) -> None:
+    client = await RawClient.open(hall.server.path)
+    flood = protocol.encode_request("subscribe", {"topics": ["x" * 900]}, 1) * 100
+
+    async def flood_it() -> None:
+        while True:
+            client.writer.write(flood)
+            await client.writer.drain()
+
+    flooding = asyncio.create_task(flood_it())
+    await settled(lambda: len(hall.connections) > 200)
+    await asyncio.sleep(0)
+    connection = hall.connections[0]
+    transport = connection._transport
+    assert transport is not None
+    # The answers fill the socket, then reading pauses, then the flood itself stands still.
+    await settled(lambda: not transport.is_reading())
+    assert len(connection._buffer) < 1 << 20
+    assert transport.get_write_buffer_size() < HIGH_WATER_BYTES + (1 << 16)
+    flooding.cancel()
+    client.writer.transport.abort()
