@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cockpit.settings import TerminalSettings
 
 if TYPE_CHECKING:
     from cockpit.client import Box
-    from cockpit.plugins import Plugin
+    from cockpit.plugins import Found
 
 
 def run(
     box: Box,
     terminal: TerminalSettings,
-    load_plugins: Callable[[], Sequence[Plugin]] = tuple,
+    load_plugins: Callable[[], Found] | None = None,
 ) -> int:
     """Show the box until the user leaves; the exit code.
 

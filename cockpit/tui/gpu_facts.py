@@ -98,7 +98,9 @@ def _pcie(info: GpuInfo, gpu: Gpu) -> Row:
         shown(gpu.pcie_generation, gpu.pcie_width),
         shown(info.pcie_generation_max, info.pcie_width_max),
     )
-    narrow = None not in (gpu.pcie_width, info.pcie_width_max) and gpu.pcie_width != info.pcie_width_max
+    narrow = (
+        None not in (gpu.pcie_width, info.pcie_width_max) and gpu.pcie_width != info.pcie_width_max
+    )
     if narrow:
         note = f"▲ of {most}: lanes are missing, reseat the card"
         return _fact("link now", now, note, "warning", "warning")
@@ -143,7 +145,9 @@ def topology_rows(box: BoxInfo, index: int) -> tuple[list[Column], list[Row]]:
 def topology_legend(box: BoxInfo) -> str:
     """The ways that occur, in words."""
     present = {way for ways in box.topology for way in ways}
-    known = [f"{way} {meaning}" for way, meaning in TOPOLOGY_WORDS.items() if way in present - {"X"}]
+    known = [
+        f"{way} {meaning}" for way, meaning in TOPOLOGY_WORDS.items() if way in present - {"X"}
+    ]
     if any(way.startswith("NV") for way in present):
         known.insert(0, "NV# that many NVLinks")
     return " · ".join(known)

@@ -145,7 +145,10 @@ class EventsScreen(ListingScreen):
         age = phrases.length(self.now_s - event.time_s)
         leads = "Enter opens it" if _leads(event) else ""
         lines = (
-            ((f"{mark} {word}", f"{ink} bold"), (f"  {_where(event)}  {age} ago  {leads}", "muted")),
+            (
+                (f"{mark} {word}", f"{ink} bold"),
+                (f"  {_where(event)}  {age} ago  {leads}", "muted"),
+            ),
             ((event.text, "text"),),
             ((event.advice or "Nothing needs to be done.", "text" if event.advice else "muted"),),
         )

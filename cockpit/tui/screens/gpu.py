@@ -17,7 +17,7 @@ from cockpit.tui import phrases as words
 from cockpit.tui.keys import bindings
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.confirm import Confirm
-from cockpit.tui.widgets.gpu_charts import SPAN_WORDS, GpuCharts
+from cockpit.tui.widgets.gpu_charts import SPANS, GpuCharts
 from cockpit.tui.widgets.table import Column, Row, Span, Table
 from cockpit.tui.widgets.tabs import TabLine
 from cockpit.tui.widgets.throttle import ThrottleTimeline
@@ -40,8 +40,10 @@ class GpuScreen(ListingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("gpu")]
     DEFAULT_CSS = """
     GpuScreen #head { height: 2; padding: 0 1; }
-    GpuScreen #choices { height: 1; padding: 0 1; margin-bottom: 1; }
-    GpuScreen #spans { width: 48; }
+    GpuScreen #choices { height: 1; padding: 0 1; }
+    GpuScreen.-tall #choices { margin-bottom: 1; }
+    GpuScreen #spans { width: 26; }
+    GpuScreen.-wide #spans { width: 48; }
     GpuScreen #body { height: 1fr; padding: 0 1; }
     GpuScreen #lower { height: 1fr; }
     GpuScreen #lower.-strip { height: 12; margin-top: 1; }
@@ -64,11 +66,11 @@ class GpuScreen(ListingScreen):
         timeline = ThrottleTimeline()
         self._charts = GpuCharts(info, timeline, id="charts")
         span = memory.text("gpu.span", "10m")
-        self._charts.span = span if span in SPAN_WORDS else "10m"
+        self._charts.span = span if span in SPANS else "10m"
         yield Table(_ONE, header=False, cursor=False, id="head")
         with Horizontal(id="choices"):
             yield TabLine(TABS, memory.text("gpu.tab", "charts"), id="tabs")
-            yield TabLine(SPAN_WORDS, self._charts.span, right=True, id="spans")
+            yield TabLine({span: span for span in SPANS}, self._charts.span, right=True, id="spans")
         with Vertical(id="body"):
             yield self._charts
             with Horizontal(id="lower"):
@@ -129,9 +131,8 @@ class GpuScreen(ListingScreen):
         if box is None or info is None or gpu is None:
             self.query_one("#head", Table).show([Row("", (("Waiting for the box", "muted"),))])
             return
-        self.query_one("#head", Table).show(self._head(box, gpu))
+        self.query_one("#head", Table).show(self._head(gpu))
         self._processes = {str(process.pid): process for process in gpu.processes}
-        self.query_one("#tabs", TabLine).label("processes", f"Processes {len(gpu.processes)}")
         rows = gpu_facts.process_rows(gpu.processes, self._sort, self.needle)
         self.query_one("#processes", Table).show(rows)
         if self._tab in ("charts", "throttle"):
@@ -143,7 +144,7 @@ class GpuScreen(ListingScreen):
         elif self._tab == "about":
             self.query_one("#about", Table).show(gpu_facts.about_rows(box, info, gpu))
 
-    def _head(self, box: BoxInfo, gpu: Gpu) -> list[Row]:
+    def _head(self, gpu: Gpu) -> list[Row]:
         word, ink = words.state_of(gpu)
         job = self.app.live.job_on(gpu)
         first: list[Span] = [
@@ -153,8 +154,6 @@ class GpuScreen(ListingScreen):
         ]
         if job is not None:
             first.append((f"  #{job.id} {job.name}", "primary"))
-        if box.source == "simulated":
-            first.append(("  SIMULATED", "warning"))
         return [Row("", (tuple(first),)), Row("", (tuple(self._trouble(gpu)),))]
 
     def _trouble(self, gpu: Gpu) -> list[Span]:
@@ -165,7 +164,9 @@ class GpuScreen(ListingScreen):
         reason = min(gpu.reasons, key=lambda reason: order[reason.severity])
         mark, _, ink = words.SEVERITY_MARKS[reason.severity]
         more = f"  and {len(gpu.reasons) - 1} more, see Health" if len(gpu.reasons) > 1 else ""
-        since = "" if reason.since_s is None else f" for {words.length(self.now_s - reason.since_s)}"
+        since = (
+            "" if reason.since_s is None else f" for {words.length(self.now_s - reason.since_s)}"
+        )
         advice = f": {reason.advice}" if reason.advice else ""
         return [(f"{mark} {reason.text}", ink), (since, "muted"), (advice, "text"), (more, "muted")]
 
@@ -186,6 +187,8 @@ class GpuScreen(ListingScreen):
         roomy = self.size.height >= 44
         wide = self.size.width >= 150
         strip = tab == "charts" and roomy
+        self.set_class(self.size.height >= 32, "-tall")
+        self.set_class(self.size.width >= 110, "-wide")
         self.query_one("#spans").display = tab in ("charts", "throttle")
         self._charts.display = tab == "charts"
         lower = self.query_one("#lower")
@@ -213,7 +216,7 @@ class GpuScreen(ListingScreen):
 
     def action_span(self, by: int) -> None:
         """Show a longer (1) or shorter (-1) time."""
-        spans = list(SPAN_WORDS)
+        spans = list(SPANS)
         at = min(max(spans.index(self._charts.span) + by, 0), len(spans) - 1)
         self._choose_span(spans[at])
 
@@ -239,10 +242,10 @@ class GpuScreen(ListingScreen):
 
     # Moving between GPUs
 
-    def action_move_left(self) -> None:
+    async def action_move_left(self) -> None:
         self._neighbour(-1)
 
-    def action_move_right(self) -> None:
+    async def action_move_right(self) -> None:
         self._neighbour(1)
 
     def _neighbour(self, by: int) -> None:
@@ -269,7 +272,10 @@ class GpuScreen(ListingScreen):
         if self._tab != "processes":
             self._choose_tab("processes")
             return
-        gpu, process = self._gpu, self._processes.get(self.query_one("#processes", Table).selected or "")
+        gpu, process = (
+            self._gpu,
+            self._processes.get(self.query_one("#processes", Table).selected or ""),
+        )
         if gpu is None or process is None:
             return
         refused = gpu_facts.refusal(process, gpu)

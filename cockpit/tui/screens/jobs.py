@@ -139,7 +139,10 @@ class JobsScreen(ListingScreen):
                 progress_bar(share_done(job), 12),
                 (phrases.length(left), "text"),
                 (phrases.length(phrases.elapsed(job, self.now_s)), "muted"),
-                (phrases.number(None if ended else job_power(job, self.app.live.snapshot), "W"), "text"),
+                (
+                    phrases.number(None if ended else job_power(job, self.app.live.snapshot), "W"),
+                    "text",
+                ),
                 (phrases.energy(job.energy_j), "text"),
                 (job.reason, "muted"),
             ),

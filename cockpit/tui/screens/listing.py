@@ -68,19 +68,19 @@ class ListingScreen(Screen[None]):
         for line in self.query(FilterLine):
             line.open()
 
-    def action_move_up(self) -> None:
+    async def action_move_up(self) -> None:
         if table := self.table():
             table.move(-1)
 
-    def action_move_down(self) -> None:
+    async def action_move_down(self) -> None:
         if table := self.table():
             table.move(1)
 
-    def action_move_first(self) -> None:
+    async def action_move_first(self) -> None:
         if table := self.table():
             table.first()
 
-    def action_move_last(self) -> None:
+    async def action_move_last(self) -> None:
         if table := self.table():
             table.last()
 
@@ -92,10 +92,10 @@ class ListingScreen(Screen[None]):
         if table := self.table():
             table.page(1)
 
-    def action_move_left(self) -> None:
+    async def action_move_left(self) -> None:
         """Nothing lies to the left of a list."""
 
-    def action_move_right(self) -> None:
+    async def action_move_right(self) -> None:
         """Nothing lies to the right of a list."""
 
     def action_open(self) -> None:

@@ -183,7 +183,7 @@ class TimeChart(Widget):
         if self._limit:
             labels[row_of(self._limit.value, scale, height)] = (short(self._limit.value), "warning")
         ticks = scale.ticks
-        least = 2 if height < 8 else 3
+        least = 2
         for value in (*ticks[:1], *ticks[-1:], *ticks[1:-1]):
             row = row_of(value, scale, height)
             if all(abs(row - taken) >= least for taken in labels) or not labels:
@@ -191,26 +191,30 @@ class TimeChart(Widget):
         return labels
 
     def _title(self, width: int) -> tuple[tuple[str, str], ...]:
-        """Spans of the first row: title, unit, and each series with its newest value."""
+        """Title, unit, and each series with its newest value; less of it where there is no room."""
+        full = self._title_spans(gap="  ", between=" ", unit=True)
+        if _length(full) > width:
+            full = self._title_spans(gap=" ", between="", unit=False)
+        while len(full) > 1 and _length(full) > width:
+            full = full[:-1]
+        return tuple(full)
+
+    def _title_spans(self, gap: str, between: str, unit: bool) -> list[tuple[str, str]]:
         spans = [(self.title, "text bold")]
-        used = len(self.title)
-        if self._scale.unit:
+        if unit and self._scale.unit:
             spans.append((f" {self._scale.unit}", "muted"))
-            used += len(self._scale.unit) + 1
-        for trace in self.traces:
+        # The last drawn lies on top: it is the one that is named first.
+        for trace in reversed(self.traces):
             value = trace.track.last
             shown = "—" if value is None else self._format(value)
             mark = "▆" if trace.fill else ("╌" if trace.dash else "━")
-            label = f"{trace.label} " if trace.label else ""
-            entry = f"{label}{shown:>5}"
-            if used + len(entry) + 4 > width:
-                break
             ink = f"{trace.color}:50" if trace.color in ("power", "heat") else trace.color
-            spans += [("  ", ""), (mark, ink), (" " + entry, "text")]
-            used += len(entry) + 4
-        if self._limit and used + len(self._limit.label) + 9 <= width:
-            spans.append((f"  ╌ {self._limit.label} {short(self._limit.value)}", "warning"))
-        return tuple(spans)
+            label = f"{trace.label} " if trace.label else ""
+            pad = 4 if unit else 3
+            spans += [(gap + mark + between, ink), (f"{label}{shown:>{pad}}", "text")]
+        if self._limit:
+            spans.append((f"{gap}╌ {self._limit.label} {short(self._limit.value)}", "warning"))
+        return spans
 
     def _strip(self, row: tuple[object, ...]) -> Strip:
         width = self.size.width
@@ -265,3 +269,7 @@ class TimeChart(Widget):
             if len(line) <= self._gutter + column:
                 line = f"{line:<{self._gutter + column}}╵{label}"
         return [Segment(line, self._inks("muted"))]
+
+
+def _length(spans: Sequence[tuple[str, str]]) -> int:
+    return sum(len(text) for text, _ in spans)

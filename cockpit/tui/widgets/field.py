@@ -48,6 +48,12 @@ class FieldView(Widget):
         self.frame = frame
         self._update()
 
+    def recolour(self, map_name: str) -> None:
+        """Draw in another map; one that runs through a neutral middle keeps its own."""
+        if self.map_name in ANCHORS:
+            self.map_name = map_name
+            self.refresh()
+
     def on_resize(self) -> None:
         self._rows = []
         self._update()

@@ -28,16 +28,6 @@ SPANS: dict[str, float] = {
 }
 """The spans of time that can be shown, in seconds."""
 
-SPAN_WORDS: dict[str, str] = {
-    "1m": "1 min",
-    "10m": "10 min",
-    "1h": "1 h",
-    "6h": "6 h",
-    "1d": "1 d",
-    "7d": "7 d",
-    "30d": "30 d",
-}
-
 AskHistory = Callable[[str, str, float, float, int], Awaitable[Series]]
 
 
@@ -115,7 +105,9 @@ class GpuCharts(Grid):
             "temperature": scale.celsius(),
             "activity": scale.percent(),
             "memory": scale.gibibytes(info.memory_total_bytes),
-            "clocks": scale.megahertz(max(info.sm_clock_max_mhz or 0, info.memory_clock_max_mhz or 0)),
+            "clocks": scale.megahertz(
+                max(info.sm_clock_max_mhz or 0, info.memory_clock_max_mhz or 0)
+            ),
             "traffic": scale.traffic(),
         }
         slowdown = info.temperature_slowdown_c

@@ -70,17 +70,26 @@ class TabLine(Widget):
         for start, end, key in self._places():
             segments.append(Segment(" " * (start - at), None))
             ink = "primary bold reverse" if key == self.chosen else "muted"
-            segments.append(Segment(f" {self.choices[key]} ", self._inks(ink)))
+            shown = f" {self.choices[key]} " if self._roomy else self.choices[key]
+            segments.append(Segment(shown, self._inks(ink)))
             at = end
         strip = Strip([segment for segment in segments if segment.text])
         return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
 
     def _places(self) -> list[tuple[int, int, str]]:
         """Start, end and key of each choice along the line."""
-        sizes = {key: len(label) + 2 for key, label in self.choices.items()}
-        at = max(self.size.width - sum(sizes.values()), 0) if self._right else 0
+        pad, gap = (2, 0) if self._roomy else (0, 1)
+        at = max(self.size.width - self._needed(pad, gap), 0) if self._right else 0
         places: list[tuple[int, int, str]] = []
-        for key, size in sizes.items():
-            places.append((at, at + size, key))
-            at += size
+        for key, label in self.choices.items():
+            places.append((at, at + len(label) + pad, key))
+            at += len(label) + pad + gap
         return places
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether each choice can have a space at both sides."""
+        return self._needed(2, 0) <= self.size.width
+
+    def _needed(self, pad: int, gap: int) -> int:
+        return sum(len(label) + pad + gap for label in self.choices.values()) - gap

@@ -136,7 +136,9 @@ class ThrottleTimeline(Widget):
                 style = self._inks("faint" if quiet else f"{ink} on {ink}/30")
                 segments.append(Segment(cells[start:x], style))
                 start = x
-        segments.append(Segment(f" {share:>{_SHARE_WIDTH}}", self._inks(ink if active else "muted")))
+        segments.append(
+            Segment(f" {share:>{_SHARE_WIDTH}}", self._inks(ink if active else "muted"))
+        )
         return segments
 
     def _axis(self) -> list[Segment]:

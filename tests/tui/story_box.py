@@ -1,0 +1,131 @@
+"""A fake box with a past: believable history, a running flow with kernels, frames and a log."""
+
+from __future__ import annotations
+
+import base64
+import math
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from fake_box import GIB, NOW_S, FakeBox, box_info, gpu, job, snapshot, uuid
+
+from cockpit.client import Connected
+from cockpit.model import KernelStat, Process, Progress, Series
+
+VIEWS: tuple[dict[str, Any], ...] = (
+    {"type": "field", "name": "speed", "title": "Speed"},
+    {"type": "chart", "metrics": ["drag", "lift"], "title": "Drag and lift"},
+    {"type": "chart", "metrics": ["mlups"], "title": "Million lattice updates per second"},
+)
+WAYS = tuple(
+    tuple(
+        "X" if a == b else "NV12" if a ^ 1 == b else "PHB" if a // 5 == b // 5 else "SYS"
+        for b in range(10)
+    )
+    for a in range(10)
+)
+
+
+def past(metric: str, time_s: float) -> float:
+    """A training step every 40 s with a pause for its checkpoint."""
+    busy = 0.35 if time_s % 200 < 25 else 1.0
+    swing = math.sin(time_s / 9.0)
+    level = {
+        "power_w": 65 + busy * 255 + 12 * swing,
+        "temperature_c": 45 + busy * 33 + 3 * math.sin(time_s / 50),
+        "memory_temperature_c": 55 + busy * 32 + 3 * math.sin(time_s / 50 - 0.6),
+        "memory_used_bytes": 71.0 * GIB,
+        "sm_clock_mhz": 1980 - busy * 220,
+        "memory_clock_mhz": 1593.0,
+        "sm_active_percent": busy * 95 + 3 * swing,
+        "tensor_active_percent": busy * 66 + 5 * swing,
+        "dram_active_percent": busy * 58 + 6 * math.cos(time_s / 13),
+        "pcie_rx_bytes_per_s": 1.1e9 * busy,
+        "pcie_tx_bytes_per_s": 0.3e9 * busy + 1e7,
+        "nvlink_rx_bytes_per_s": 38e9 * busy,
+        "nvlink_tx_bytes_per_s": 37e9 * busy * (1 + 0.3 * swing),
+        "power_limit_w": 350.0,
+        "throttle_mask": float((0x4 if busy == 1.0 else 0x1) | (0x20 if time_s % 200 > 170 else 0)),
+    }
+    return level.get(metric, 0.0)
+
+
+def flow(width: int = 240, height: int = 80) -> bytes:
+    """A wake behind a cylinder, with the cylinder itself as no value."""
+    rows = bytearray()
+    for y in range(height):
+        for x in range(width):
+            dx, dy = x - 48, y - height / 2
+            if dx * dx + dy * dy < 90:
+                rows.append(0)
+                continue
+            wake = math.exp(-(dy * dy) / (60 + max(dx, 0) * 3)) if dx > 0 else 0.0
+            value = 0.62 - 0.5 * wake * (0.7 + 0.3 * math.cos(dx / 9 + dy / 7))
+            rows.append(1 + round(254 * min(max(value, 0.0), 1.0)))
+    return bytes(rows)
+
+
+class StoryBox(FakeBox):
+    """Ten GPUs whose jobs have something to show; `call` answers `job.events`."""
+
+    async def history(
+        self, gpu_uuid: str, metric: str, since_s: float, until_s: float, points: int = 400
+    ) -> Series:
+        self.calls.append(("history", gpu_uuid, metric, since_s, until_s, points))
+        step = max(1.0, (until_s - since_s) / points)
+        times = tuple(since_s + step * n for n in range(int((until_s - since_s) / step)))
+        values = tuple(past(metric, time_s) for time_s in times)
+        return Series(gpu_uuid, metric, step, times, values, values, values)
+
+    async def call(self, method: str, params: Any = None) -> Any:
+        self.calls.append((method, params))
+        roof = {"type": "roofline", "bytes_per_s": 1.91e12, "flops_per_s": None, "measured": True}
+        return {"events": [{"type": "message"}, roof | {"device": "NVIDIA H100 PCIe"}]}
+
+
+def story_box() -> StoryBox:
+    """The box of the wall's story, its job 43 a flow on GPU 6."""
+    mine = Process(4106, "me", "python probe.py --every 5", 2 * GIB, mine=True, start_ticks=77)
+    other = Process(4002, "ana", "python train.py --config big.toml", 71 * GIB, container="a1b2c3")
+    cards = [gpu(index) for index in range(10)]
+    cards[2] = replace(cards[2], processes=(other, mine), throttle_times_s={"sw_thermal": 113.0})
+    box = StoryBox(Connected(box_info(10, topology=WAYS)), snapshot(gpus=cards))
+    made = FakeBox.of(10)
+    box.job_table, box.event_list = made.job_table, made.event_list
+    collide = KernelStat(
+        *("collide_stream", 812.0, 420_000, 8.5e14, 2.1e15, 1.047e12, 2.6e12, 54.8, "memory"),
+    )
+    probe = KernelStat("forces", 9.0, 42_000)
+    box.job_table["43"] = job(
+        *(43, "cfd", (6,)),
+        views=VIEWS,
+        frames=("speed",),
+        kernels=(probe, collide),
+        metrics={"drag": 1.37, "lift": 0.21, "mlups": 6840.0},
+        progress=Progress(420_000, 1_000_000, 1310.0, "steps"),
+        energy_j=9.4e5,
+        log_bytes=4000,
+    )
+    start = NOW_S - 3600
+    box.metric_table["43"] = {
+        "drag": [[n, start + n * 9, 1.4 + 0.9 * math.exp(-n / 40)] for n in range(400)],
+        "lift": [[n, start + n * 9, 0.3 * math.sin(n / 12) * (n / 400)] for n in range(400)],
+        "mlups": [[n, start + n * 9, 6800 + 60 * math.sin(n / 5)] for n in range(400)],
+    }
+    lines = [f"step {n * 1000:>7}  drag {1.4:.3f}  6.84 GLUPS" for n in range(421)]
+    box.logs["43"] = ("\n".join(lines) + "\n").encode()
+    box.frame_table["43", "speed"] = {
+        "sequence": 12,
+        "width": 240,
+        "height": 80,
+        "low": 0.0,
+        "high": 0.21,
+        "step": 420_000,
+        "time_s": 812.0,
+        "data": base64.b64encode(zlib.compress(flow())).decode(),
+    }
+    return box
+
+
+__all__ = ["StoryBox", "flow", "past", "story_box", "uuid"]
