@@ -184,6 +184,7 @@ class TestEcc:
         patient.see(ecc_corrected=900)
         patient.see(ecc_corrected=0)
         assert patient.see(ecc_corrected=50).state == "ok"
+        assert codes(patient.see(ecc_corrected=150)) == ["ecc_corrected"]
 
 
 class TestXids:

@@ -61,6 +61,15 @@ def test_energy_never_falls_and_is_power_over_time(
             assert gained == pytest.approx(mean_w[0] * seconds, abs=1e-3)
 
 
+def test_energy_counts_the_rise_to_a_new_power_too() -> None:
+    long, short = make(), make()
+    long.step(FULL, 4.0)
+    for _ in range(4000):
+        short.step(FULL, 0.001)
+    assert long.energy_j == pytest.approx(short.energy_j, rel=1e-3)
+    assert long.energy_j < 0.9 * long.power_w * 4.0
+
+
 @given(kind=KINDS, load=LOADS, seconds=st.floats(0.1, 5))
 @settings(deadline=None)
 def test_a_constant_load_heats_steadily_to_where_it_settles(

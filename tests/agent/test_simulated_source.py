@@ -46,6 +46,7 @@ def test_pcie_cards_are_bridged_in_pairs_over_two_sockets() -> None:
         assert path == "X" if one == other else (path == "NV12") == paired
         across = info.gpus[one].numa_node != info.gpus[other].numa_node
         assert (path == "SYS") == across
+    assert info.topology[0] == ("X", "NV12", "PIX", "PIX", "NODE", "NODE", *["SYS"] * 4)
     assert {gpu.numa_node for gpu in info.gpus} == {0, 1}
     assert {gpu.cpu_affinity for gpu in info.gpus} == {"0-31,64-95", "32-63,96-127"}
     assert info.gpus[3].nvlink_peers == (2,)
