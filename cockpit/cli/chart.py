@@ -28,12 +28,16 @@ def chart(series: Series, since_s: float, until_s: float, width: int) -> list[st
 
 
 def _columns(series: Series, since_s: float, until_s: float, width: int) -> list[float | None]:
-    """The mean of the readings that fall into each column."""
+    """The mean of the readings that each column touches: a point lasts for one resolution."""
     found: list[list[float]] = [[] for _ in range(width)]
+    column_s = (until_s - since_s) / width
     for time_s, value in zip(series.times_s, series.mean, strict=True):
-        column = int((time_s - since_s) / (until_s - since_s) * width)
-        if value is not None and 0 <= column <= width:
-            found[min(column, width - 1)].append(value)
+        if value is None:
+            continue
+        first = math.floor((time_s - since_s) / column_s)
+        end = math.ceil((time_s + series.resolution_s - since_s) / column_s)
+        for column in range(max(0, first), min(width, max(end, first + 1))):
+            found[column].append(value)
     return [sum(values) / len(values) if values else None for values in found]
 
 

@@ -87,9 +87,7 @@ def plain(info: BoxInfo, snapshot: Snapshot) -> str:
     if snapshot.gpus:
         lines += [table(HEAD, [_row(gpu) for gpu in snapshot.gpus], left=(9,)), _total(snapshot)]
     for gpu in snapshot.gpus:
-        lines += [
-            f"GPU {gpu.index} {reason.severity}: {reason_line(reason)}" for reason in gpu.reasons
-        ]
+        lines += [f"{reason.severity:<8}  {reason_line(reason)}" for reason in gpu.reasons]
     return "\n".join(lines)
 
 

@@ -34,7 +34,7 @@ def a_gpu(index: int = 0, **changes: object) -> Gpu:
 
 
 def a_lost_gpu(index: int) -> Gpu:
-    reason = Reason("lost", "critical", "the GPU is lost since 14:03", "restart the machine")
+    reason = Reason("lost", "critical", f"GPU {index} is lost since 14:03", "restart the machine")
     errors = {"power_w": "NVML_ERROR_GPU_IS_LOST"}
     return Gpu(index, uuid(index), "NVIDIA H100 PCIe", "lost", (reason,), errors=errors)
 

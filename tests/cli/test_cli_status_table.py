@@ -33,7 +33,7 @@ def test_a_simulated_box_is_called_so() -> None:
 def test_reasons_stand_below_with_their_advice() -> None:
     page = plain(a_box(), a_snapshot(a_gpu(0), a_lost_gpu(1)))
     last = page.splitlines()[-1]
-    assert last == "GPU 1 critical: the GPU is lost since 14:03: restart the machine"
+    assert last == "critical  GPU 1 is lost since 14:03: restart the machine"
 
 
 def test_throttling_and_jobs_stand_beside_the_state() -> None:

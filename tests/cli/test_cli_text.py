@@ -78,7 +78,7 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 def series(metric: str, *values: float | None) -> Series:
-    times = tuple(float(index) + 0.5 for index in range(len(values)))
+    times = tuple(float(index) for index in range(len(values)))
     return Series(uuid(0), metric, 1.0, times, values, values, values)
 
 
@@ -86,6 +86,11 @@ def test_percent_is_drawn_on_a_scale_of_a_hundred() -> None:
     lines = chart(series("utilization_percent", 0, 50, 100, None), 0, 4, 4)
     assert lines[0] == "100 │  █"
     assert lines[-1] == "  0 │ ██·"
+
+
+def test_a_point_fills_the_columns_it_lasts_for() -> None:
+    lines = chart(series("utilization_percent", 100, None, 100), 0, 3, 9)
+    assert lines[-1] == "  0 │███···███"
 
 
 def test_other_figures_have_a_round_top() -> None:
