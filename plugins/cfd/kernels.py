@@ -29,7 +29,7 @@ WALL = wp.constant(wp.uint8(2))
 OBSTACLE = wp.constant(wp.uint8(3))
 """A wall whose drag and lift are measured."""
 STREAM = wp.constant(wp.uint8(4))
-"""Moves along x with the given speed: the inflow, and walls that move with the stream."""
+"""The free stream along x with the given speed: the inflow, and the air around the tunnel."""
 OUTLET = wp.constant(wp.uint8(5))
 """Keeps the pressure of the fluid at rest."""
 
@@ -54,7 +54,7 @@ def wrapped(place: int, size: int) -> int:
 @wp.func
 def density(f: Populations) -> float:
     """The density less 1."""
-    total = float(0.0)
+    total = wp.float32(0.0)
     for i in range(19):
         total += f[i]
     return total
@@ -92,7 +92,7 @@ def collided(f: Populations, omega: float) -> Populations:
     squares = 1.5 * wp.dot(u, u)
     mass = 1.0 + rho
     keep = 1.0 - omega
-    f[0] = keep * f[0] + (omega / 3.0) * (rho - mass * squares)
+    f[0] = keep * f[0] + omega * wp.static(WEIGHTS[0]) * (rho - mass * squares)
     for k in range(9):
         cu = 3.0 * (
             wp.static(float(CX[2 * k + 1])) * u[0]
@@ -105,6 +105,13 @@ def collided(f: Populations, omega: float) -> Populations:
         f[2 * k + 1] = keep * f[2 * k + 1] + (even + odd)
         f[2 * k + 2] = keep * f[2 * k + 2] + (even - odd)
     return f
+
+
+@wp.func
+def equilibrium(rho: float, u: wp.vec3, velocity: wp.vec3, weight: float) -> float:
+    """One population of the second-order equilibrium, less its weight; `rho` is less 1."""
+    cu = 3.0 * wp.dot(velocity, u)
+    return weight * (rho + (1.0 + rho) * (cu + 0.5 * cu * cu - 1.5 * wp.dot(u, u)))
 
 
 @wp.func
@@ -122,31 +129,32 @@ def bounded(
 ) -> Populations:
     """Replace what would come from outside the fluid.
 
-    Half-way bounce-back at walls, with the momentum of a moving one (Ladd 1994,
-    doi 10.1017/S0022112094001771); anti-bounce-back at the outlet (Ginzburg, Verhaeghe,
-    d'Humières 2008, Commun. Comput. Phys. 3, 427).
+    Half-way bounce-back at walls (Ladd 1994, doi 10.1017/S0022112094001771). The free stream
+    sends its equilibrium and takes whatever arrives, so that sound leaves and is not thrown back.
+    The outlet sends the equilibrium of this cell's velocity at the pressure at rest, with this
+    cell's own non-equilibrium (Guo, Zheng, Shi 2002, doi 10.1088/1009-1963/11/4/310).
     """
     cells = nx * ny * nz
     cell = (z * ny + y) * nx + x
+    here = gathered(source, cell, cells)
+    rho = density(here)
+    u = momentum(here) / (1.0 + rho)
     for i in range(1, 19):
         sx = wrapped(x - wp.static(CX[i]), nx)
         sy = wrapped(y - wp.static(CY[i]), ny)
         sz = wrapped(z - wp.static(CZ[i]), nz)
+        velocity = wp.vec3(
+            wp.static(float(CX[i])), wp.static(float(CY[i])), wp.static(float(CZ[i]))
+        )
+        weight = wp.static(WEIGHTS[i])
         kind = flags[(sz * ny + sy) * nx + sx]
         if kind >= WALL:
-            back = source[wp.static(OPPOSITE[i]) * cells + cell]
-            if kind == STREAM:
-                back += wp.static(6.0 * WEIGHTS[i] * CX[i]) * stream[sy]
-            if kind == OUTLET:
-                here = gathered(source, cell, cells)
-                u = momentum(here) / (1.0 + density(here))
-                cu = (
-                    wp.static(float(CX[i])) * u[0]
-                    + wp.static(float(CY[i])) * u[1]
-                    + wp.static(float(CZ[i])) * u[2]
-                )
-                back = wp.static(2.0 * WEIGHTS[i]) * (4.5 * cu * cu - 1.5 * wp.dot(u, u)) - back
-            f[i] = back
+            f[i] = here[wp.static(OPPOSITE[i])]
+        if kind == STREAM:
+            f[i] = equilibrium(0.0, wp.vec3(stream[sy], 0.0, 0.0), velocity, weight)
+        if kind == OUTLET:
+            there = equilibrium(0.0, u, velocity, weight)
+            f[i] = here[i] + there - equilibrium(rho, u, velocity, weight)
     return f
 
 
@@ -250,7 +258,7 @@ def slice_velocity(
     """
     row, column = wp.tid()
     total = wp.vec3(0.0, 0.0, 0.0)
-    fluid = int(0)
+    fluid = wp.int32(0)
     for y in range(row * block, row * block + block):
         for x in range(column * block, column * block + block):
             cell = (z * ny + y) * nx + x

@@ -1,4 +1,4 @@
-"""The wind tunnel: an obstacle in a stream between walls that move along with it."""
+"""The wind tunnel: an obstacle in a free stream."""
 
 from __future__ import annotations
 
