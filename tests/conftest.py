@@ -1,3 +1,3 @@
 """Fixtures that every part of the tests may use."""
 
-pytest_plugins = ["standin.fixtures"]
+pytest_plugins = ["standin.fixtures", "standin.nvml_box"]

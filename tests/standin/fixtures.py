@@ -14,6 +14,7 @@ import os
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,10 +245,16 @@ def standin(
 ) -> Iterator[Standin]:
     """Ten H100 PCIe whose clock stands still, in this process and for child processes."""
     # Loaded once under its soname, it is what every later dlopen of that name finds.
-    ctypes.CDLL(str(standin_library / LIBRARY))
+    library = ctypes.CDLL(str(standin_library / LIBRARY))
     box = Standin(tmp_path / "standin", standin_library)
     box.time(1000.0)
     for name, value in box.environment.items():
         monkeypatch.setenv(name, value)
     yield box
+    box.driver_gone()
+    for thread in threading.enumerate():
+        if thread.name.startswith("nvml-xid"):
+            thread.join(5)
+    while library.nvmlShutdown() == 0:
+        pass
     box.close()

@@ -10,7 +10,7 @@ from cockpit.agent.telemetry.nvml.readings import CALLS_PER_PASS
 
 CALLS_AT_MOST = 100
 """NVML calls in one pass over a box of ten GPUs."""
-_LEAST_PER_GPU = 2
+_LEAST_PER_GPU = 1
 """A box with more GPUs than that allows still gets its slow readings."""
 
 

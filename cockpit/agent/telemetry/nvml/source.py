@@ -251,6 +251,7 @@ class NvmlSource:
             if device.handle is not None
         }
         self._xids = XidWatch(library, gpus, self._events.append)
+        self._watchdog.run([self._xids])
         self._xids.start()
 
     def _stop_watching(self) -> None:

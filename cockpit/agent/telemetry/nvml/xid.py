@@ -14,10 +14,8 @@ import pynvml
 from cockpit.agent.health import xids
 from cockpit.agent.telemetry.nvml.library import (
     SUCCESS,
-    GpuLostError,
     Library,
     NvmlError,
-    ReadError,
 )
 from cockpit.model import Event
 
@@ -29,10 +27,11 @@ _PATIENCE_S = 1.0
 
 
 class XidWatch:
-    """Waits for XIDs of the GPUs given as handle address → (index, uuid) from `start` to `stop`.
+    """Waits for XIDs of the GPUs given as handle address → (index, uuid).
 
-    `tell` is called from the watch's own thread. The watch holds a use of the library of its own,
-    so that nobody's nvmlShutdown pulls the driver from under its wait.
+    It is a turn for the watchdog, to register with the driver; then `start` begins the wait, in a
+    thread of its own from which `tell` is called. The watch holds a use of the library of its own,
+    so that nobody's nvmlShutdown pulls the driver from under it.
     """
 
     def __init__(
@@ -41,15 +40,35 @@ class XidWatch:
         gpus: Mapping[int, tuple[int, str]],
         tell: Callable[[Event], None],
     ) -> None:
+        self.steps, self.busy = 0, False
+        self.stuck_since_s: float | None = None
         self._library = library
         self._gpus = gpus
         self._tell = tell
+        self._events: Any = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
 
+    def take(self) -> None:
+        """Register with the driver. A driver that has no such events is simply not waited for."""
+        library = self._library
+        with suppress(NvmlError):
+            library.call("nvmlInitWithFlags", 0)
+            try:
+                events = library.handle("nvmlEventSetCreate", kind=pynvml.c_nvmlEventSet_t)
+            except NvmlError:
+                library.function("nvmlShutdown")()
+                raise
+            for address in self._gpus:
+                with suppress(NvmlError):
+                    self._register(address, events)
+                self.steps += 1
+            self._events = events
+
     def start(self) -> None:
-        """Begin to wait."""
-        self._thread.start()
+        """Begin to wait, if the driver let it register."""
+        if not self.busy and self._events is not None:
+            self._thread.start()
 
     def stop(self) -> None:
         """End soon: within a second, when the wait in progress is over."""
@@ -60,28 +79,17 @@ class XidWatch:
         """Is the thread still there?"""
         return self._thread.is_alive()
 
-    def _run(self) -> None:
-        with suppress(NvmlError):
-            self._library.call("nvmlInitWithFlags", 0)
-            try:
-                self._watch()
-            finally:
-                self._library.function("nvmlShutdown")()
-
-    def _watch(self) -> None:
-        events = self._library.handle("nvmlEventSetCreate", kind=pynvml.c_nvmlEventSet_t)
-        try:
-            for address in self._gpus:
-                with suppress(GpuLostError, ReadError):
-                    self._register(address, events)
-            self._wait(events)
-        finally:
-            self._library.function("nvmlEventSetFree")(events)
-
     def _register(self, address: int, events: Any) -> None:
         types = ctypes.c_ulonglong(pynvml.nvmlEventTypeXidCriticalError)
         handle = ctypes.c_void_p(address)
         self._library.call("nvmlDeviceRegisterEvents", handle, types, events)
+
+    def _run(self) -> None:
+        try:
+            self._wait(self._events)
+        finally:
+            self._library.function("nvmlEventSetFree")(self._events)
+            self._library.function("nvmlShutdown")()
 
     def _wait(self, events: Any) -> None:
         data = pynvml.c_nvmlEventData_t()

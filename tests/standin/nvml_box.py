@@ -1,0 +1,63 @@
+"""The NVML source on a stand-in box, with one clock for both that moves only when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from standin.fixtures import Standin
+
+from cockpit.agent.telemetry.nvml import NvmlSource
+from cockpit.agent.telemetry.processes import ProcessTable
+from cockpit.agent.telemetry.source import Sample
+from cockpit.model import BoxInfo, Gpu
+from cockpit.settings import AgentSettings
+
+
+class NvmlBox:
+    """A source, opened, and the stand-in that it reads."""
+
+    def __init__(self, standin: Standin, settings: AgentSettings) -> None:
+        self.standin = standin
+        self.now_s = 50_000.0
+        self.source = NvmlSource(
+            settings, ProcessTable(), clock=lambda: self.now_s, wall=lambda: 1e9 + self.now_s
+        )
+        self.opened: BoxInfo = self.source.open()
+
+    def pass_on(self, seconds: float = 1.0) -> None:
+        """Let time pass, for the source and for the GPUs."""
+        self.now_s += seconds
+        self.standin.advance(seconds)
+
+    def sample(self, seconds: float = 1.0) -> Sample:
+        """The sample after `seconds` have passed."""
+        self.pass_on(seconds)
+        return self.source.sample()
+
+    def gpu(self, index: int, seconds: float = 1.0) -> Gpu:
+        """One GPU of the next sample."""
+        return self.sample(seconds).gpus[index]
+
+    def settle(self, seconds: float = 12.0) -> Sample:
+        """The sample after so many passes of a second that every slow reading had its turn."""
+        for _ in range(int(seconds) - 1):
+            self.sample()
+        return self.sample()
+
+
+OpenBox = Callable[..., NvmlBox]
+
+
+@pytest.fixture
+def open_box(standin: Standin) -> Iterator[OpenBox]:
+    """Opens a source on the stand-in; told first, the stand-in is what the source finds."""
+    boxes: list[NvmlBox] = []
+
+    def open_it(**settings: object) -> NvmlBox:
+        boxes.append(NvmlBox(standin, AgentSettings(**settings)))  # type: ignore[arg-type]
+        return boxes[-1]
+
+    yield open_it
+    for box in boxes:
+        box.source.close()
