@@ -95,6 +95,14 @@ def test_a_busy_gpu_that_pauses_does_not_make_its_narrow_link_come_and_go() -> N
     assert [event.severity for event in patient.events] == ["warning"]
 
 
+def test_a_link_that_just_woke_up_is_given_time_to_be_read_again() -> None:
+    patient = Patient()
+    patient.see_for(60, pcie_generation=1, utilization_percent=0.0)
+    assert patient.see_for(12, pcie_generation=1).state == "ok"
+    assert patient.see_for(60).state == "ok"
+    assert patient.events == []
+
+
 def test_reasons_stand_with_the_worst_first() -> None:
     gpu = Patient().see(remap_pending=True, ecc_uncorrected=2, throttle_reasons=HOT)
     assert codes(gpu) == ["ecc", "thermal_slowdown", "remap_pending"]

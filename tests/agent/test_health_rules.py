@@ -47,13 +47,13 @@ LONG_S = 120
         ("recovery", "warning", {"recovery_action": "drain_and_reset"}, {}),
         ("recovery", "warning", {"recovery_action": "something_new"}, {}),
         (
-            "pcie",
+            "pcie_width",
             "warning",
             {"pcie_width": 8, "utilization_percent": 20.0},
             {"pcie_width": 8, "utilization_percent": 19.0},
         ),
         (
-            "pcie",
+            "pcie_generation",
             "warning",
             {"pcie_generation": 3},
             {"pcie_generation": 1, "utilization_percent": 0.0},

@@ -21,6 +21,7 @@ _HARMLESS = frozenset({"idle", "application_clocks", "power_cap", "sync_boost", 
 _XID_TOLD_S = {"info": 300.0, "warning": 3600.0, "critical": 86400.0}
 _RANK = {"info": 0, "warning": 1, "critical": 2}
 _AIR = "check fans, airflow and the cards beside it"
+_SEATING = "check its seating, riser and slot settings"
 _ACTIONS: dict[str, tuple[Severity, str, str]] = {
     "reset": ("critical", "needs a reset", "stop its jobs, then reset the GPU"),
     "reboot": ("critical", "needs a reboot of the box", "finish what runs, then reboot"),
@@ -170,25 +171,29 @@ def xid(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | No
     )
 
 
-def pcie(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
+def pcie_width(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
+    """Told only while it is busy: that is when it costs something."""
+    most = watch.info and watch.info.pcie_width_max
+    width = gpu.pcie_width
+    if width is None or most is None or width >= most or not _works(gpu, watch, limits):
+        return None
+    text = f"GPU {gpu.index} runs PCIe x{width} instead of x{most}"
+    return Reason("pcie_width", "warning", text, _SEATING)
+
+
+def pcie_generation(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
     """Only while it is busy: an idle link slows down by itself."""
-    info = watch.info
-    if info is None:
+    most = watch.info and watch.info.pcie_generation_max
+    generation = gpu.pcie_generation
+    if generation is None or most is None or generation >= most or not _works(gpu, watch, limits):
         return None
-    width, width_max = gpu.pcie_width, info.pcie_width_max
-    generation, generation_max = gpu.pcie_generation, info.pcie_generation_max
-    narrow = width is not None and width_max is not None and width < width_max
-    old = generation is not None and generation_max is not None and generation < generation_max
-    if not (narrow or old):
-        return None
+    text = f"GPU {gpu.index} runs PCIe gen {generation} instead of gen {most}"
+    return Reason("pcie_generation", "warning", text, _SEATING)
+
+
+def _works(gpu: Gpu, watch: Watch, limits: Thresholds) -> bool:
     busy = watch.busy_percent(gpu)
-    if busy is None or busy < limits.pcie_utilization_percent:
-        return None
-    if narrow:
-        text = f"GPU {gpu.index} runs PCIe x{width} instead of x{width_max}"
-    else:
-        text = f"GPU {gpu.index} runs PCIe gen {generation} instead of gen {generation_max}"
-    return Reason("pcie", "warning", text, "check its seating, riser and slot settings")
+    return busy is not None and busy >= limits.pcie_utilization_percent
 
 
 def nvlink(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
@@ -254,7 +259,8 @@ RULES: tuple[Rule, ...] = (
     remap,
     recovery,
     xid,
-    pcie,
+    pcie_width,
+    pcie_generation,
     nvlink,
     orphan_memory,
     idle_hold,
