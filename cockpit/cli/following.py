@@ -16,7 +16,8 @@ from cockpit.model import ENDED_STATES, Job
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 0.1
+LOOK_FIRST_S, LOOK_MOST_S = 0.05, 0.5
+"""How long to wait before looking again: ever longer while nothing happens."""
 PATIENCE_S = 30.0
 """How long an agent that went away is waited for."""
 
@@ -33,16 +34,24 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
         except BoxError as error:
             if error.code or time.monotonic() > deadline:
                 raise
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_MOST_S)
 
 
 async def follow_log(box: Box, job_id: str, offset: int = 0) -> None:
     """Write the log's bytes to stdout from `offset` on, until the job has ended."""
+    delay_s = LOOK_FIRST_S
     while True:
+        before = offset
         offset, ended = await write_log(box, job_id, offset)
         if ended:
             return
-        await asyncio.sleep(LOOK_EVERY_S)
+        delay_s = LOOK_FIRST_S if offset > before else longer(delay_s)
+        await asyncio.sleep(delay_s)
+
+
+def longer(delay_s: float) -> float:
+    """The next delay, when there was nothing new."""
+    return min(delay_s * 1.5, LOOK_MOST_S)
 
 
 async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
@@ -58,23 +67,26 @@ async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
 
 async def wait_started(box: Box, job: Job) -> Job:
     """The job once it no longer waits; every reason why it waits is told once."""
-    told = ""
+    told, delay_s = "", LOOK_FIRST_S
     while job.state == "PENDING":
         if job.reason and job.reason != told:
             told = job.reason
             print(f"cockpit: job {job.id} is waiting: {told}", file=sys.stderr)
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(delay_s)
+        delay_s = longer(delay_s)
         job = await patiently(partial(box.job, job.id))
     return job
 
 
 async def wait_ended(box: Box, job_id: str) -> Job:
     """The job once it has ended."""
+    delay_s = LOOK_FIRST_S
     while True:
         job = await patiently(partial(box.job, job_id))
         if job.state in ENDED_STATES:
             return job
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(delay_s)
+        delay_s = longer(delay_s)
 
 
 def exit_code(job: Job) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 
@@ -199,13 +200,13 @@ def run_stop(arguments: argparse.Namespace) -> int:
 
     async def work(box: Box) -> int:
         async with box:
-            for job_id in arguments.ids:
-                before = await box.job(job_id)
-                stopped = await box.stop_job(job_id, grace_s)
+            before = [await box.job(job_id) for job_id in arguments.ids]
+            stopping = (box.stop_job(job_id, grace_s) for job_id in arguments.ids)
+            for old, new in zip(before, await asyncio.gather(*stopping), strict=True):
                 if arguments.json:
-                    print_job(stopped, as_json=True)
-                already = "had already ended: " if before.state in ENDED_STATES else ""
-                print(f"cockpit: job {stopped.id} {already}{stopped.state}", file=sys.stderr)
+                    print_job(new, as_json=True)
+                already = "had already ended: " if old.state in ENDED_STATES else ""
+                print(f"cockpit: job {new.id} {already}{new.state}", file=sys.stderr)
         return 0
 
     return run_async(work(open_box(arguments)))

@@ -61,6 +61,10 @@ async def test_a_workload_can_import_the_sdk_and_nothing_else_of_cockpit(bench: 
     assert bench.log(job) == "None\n"
 
 
+async def test_a_job_has_nothing_to_read_from_its_input(bench: Bench) -> None:
+    assert (await bench.end(await bench.submit("cat"))).state == "COMPLETED"
+
+
 async def test_what_a_job_leaves_running_ends_with_it(bench: Bench) -> None:
     script = "setsid setsid sleep 600 & echo $!; exit 0"
     job = await bench.submit("bash", "-c", script)

@@ -214,3 +214,35 @@ async def test_a_job_whose_directory_is_deleted_is_ended_and_lost(bench: Bench) 
     lost = await bench.end(job)
     assert (lost.state, lost.reason) == ("LOST", "its directory was deleted")
     await until(lambda: not alive(pid) and not alive(root), "the end of the job and its shim")
+
+
+async def test_how_a_job_ended_waits_for_a_disk_that_takes_it(bench: Bench) -> None:
+    job = await bench.submit(
+        "bash", "-c", "echo $$; while [ ! -e go ]; do sleep 0.02; done; exit 9"
+    )
+    await bench.pid_in_log(job)
+    spare = await until(lambda: spare_status(bench.path(job, ".status.json.next")), "the reserve")
+    spare.unlink()
+    spare.mkdir()
+    bench.path(job, "go").touch()
+    pid = int(bench.log(job))
+    await until(lambda: not alive(pid), "the end of the job")
+    assert (await bench.show(job)).state == "RUNNING"
+    spare.rmdir()
+    assert (await bench.end(job)).exit_code == 9
+
+
+def spare_status(path: Path) -> Path | None:
+    """The space set aside, once the shim has written the status for which it waits."""
+    status = shim.read_json(str(path.with_name("status.json"))) or {}
+    reserved = path.exists() and path.stat().st_blocks * 512 >= shim.RESERVED_BYTES
+    return path if reserved and "pid" in status else None
+
+
+async def test_a_job_is_stopped_even_when_the_wish_cannot_be_written(bench: Bench) -> None:
+    job = await bench.submit("bash", "-c", "echo $$; sleep 600")
+    pid = await bench.pid_in_log(job)
+    bench.path(job, ".cancel.json.next").mkdir()
+    stopped = await bench.stop(job)
+    assert (stopped.state, stopped.reason) == ("CANCELLED", "its shim was told to stop")
+    assert not alive(pid)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import platform
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -47,8 +46,8 @@ def key(requires: Sequence[str]) -> str:
     """Names one environment: the same requirements for the same Python give the same one."""
     parts = [
         *sorted({re.sub(r"\s+", "", requirement) for requirement in requires}),
-        platform.python_version(),
-        platform.machine(),
+        sys.version,
+        os.uname().machine,
         sys.executable,
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -61,6 +60,9 @@ def satisfied(requirement: str) -> bool:
     does not understand, such as a marker or a URL, counts as not satisfied: an environment of its own
     is always right, only slower.
     """
+    # Half the import time of the whole agent, and most jobs require nothing.
+    import importlib.metadata
+
     match = _REQUIREMENT.fullmatch(requirement.strip())
     if match is None:
         return False

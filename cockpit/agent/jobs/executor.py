@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -104,8 +106,16 @@ class LocalExecutor:
         return False
 
     def cancel(self, directory: JobDirectory, grace_s: float) -> None:
-        directory.write("cancel.json", {"asked_s": time.time(), "grace_s": grace_s})
         status = directory.read("status.json") or {}
+        pid = status.get("shim_pid")
+        try:
+            directory.write("cancel.json", {"asked_s": time.time(), "grace_s": grace_s})
+        except OSError:
+            # A full disk must not keep a job running: the signal alone says enough.
+            if pid is None:
+                raise
+        # Read anew: a shim that came up meanwhile may have looked for cancel.json too early.
+        status = directory.read("status.json") or status
         pid = status.get("shim_pid")
         if isinstance(pid, int) and "ended_s" not in status:
             _signal_same_process(pid, status.get("shim_start_ticks"), signal.SIGTERM)
@@ -132,13 +142,15 @@ class LocalExecutor:
 
 def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str, Any]:
     """Kill what is left of a job whose shim died, and say what happened to it."""
-    if directory.read("start.json") is None:
-        return {"state": "CANCELLED", "reason": "stopped before it started"}
+    if not status and not (directory.path / "status.json").exists():
+        if directory.read("cancel.json") is not None:
+            return {"state": "CANCELLED", "reason": "stopped before it started"}
+        return {"state": "LOST", "reason": "its shim ended before the job began"}
     if status.get("boot_id") not in (None, shim.boot_id()):
         return {"state": "LOST", "reason": "the machine was restarted while it ran"}
     left = _kill_members(str(directory.path))
     words = "its shim was killed, and the job with it"
-    if not status and (directory.path / "status.json").exists():
+    if not status:
         words = "its status.json cannot be read"
     if left:
         words += f"; still there: process {', '.join(map(str, left))}"
@@ -177,7 +189,11 @@ def _signal_same_process(pid: int, ticks: int | None, number: int) -> None:
     """Signal `pid` only if it is still the process that started at `ticks`."""
     try:
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except OSError as error:
+        # Linux before 5.3 has no pidfd; the moment between the look and the signal is short.
+        if error.errno == errno.ENOSYS and ticks is not None and shim.start_ticks(pid) == ticks:
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
         return
     try:
         if ticks is not None and shim.start_ticks(pid) == ticks:

@@ -174,7 +174,7 @@ class JobQueue:
         if running is not None:
             loop.add_reader(running.news, _drain, running.news, record.wake)
         try:
-            while not await self._look(record):
+            while not await self._looked(record):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(record.wake.wait(), LOOK_EVERY_S)
                 record.wake.clear()
@@ -185,6 +185,13 @@ class JobQueue:
                 os.close(running.news)
         if running is not None:
             await asyncio.to_thread(running.process.wait)
+
+    async def _looked(self, record: Record) -> bool:
+        try:
+            return await self._look(record)
+        except OSError:
+            # Too many open files, or a disk that does not answer: neither ends a job.
+            return False
 
     async def _look(self, record: Record) -> bool:
         """Take in what is new; True when the job has ended."""

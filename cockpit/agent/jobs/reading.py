@@ -10,7 +10,6 @@ from typing import Any
 from cockpit.agent.jobs.events import EventTail, Row, read_events
 from cockpit.agent.jobs.record import Record
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
-from cockpit.sdk.frames import FrameReader
 
 LOG_BYTES_MOST = 1 << 20
 EVENTS_MOST = 1000
@@ -86,6 +85,8 @@ def frame_path(record: Record, tail: EventTail, params: dict[str, Any]) -> Path:
 
 def frame(path: Path, after: int) -> dict[str, Any]:
     """`job.frame`: the newest whole frame if it is newer than `after`, compressed."""
+    from cockpit.sdk.frames import FrameReader
+
     try:
         with FrameReader(path) as reader:
             newest = reader.latest(after)
