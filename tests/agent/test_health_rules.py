@@ -47,7 +47,7 @@ LONG_S = 120
         ("recovery", "warning", {"recovery_action": "drain_and_reset"}, {}),
         ("recovery", "warning", {"recovery_action": "something_new"}, {}),
         (
-            "pcie_width",
+            "pcie",
             "warning",
             {"pcie_width": 8, "utilization_percent": 20.0},
             {"pcie_width": 8, "utilization_percent": 19.0},

@@ -34,7 +34,7 @@ def test_a_box_without_faults_is_ok(kind: str, demo: bool) -> None:
         ("ecc", "critical", "ecc", "GPU 6 has 2 uncorrected memory errors"),
         ("xid", "critical", "xid", "GPU 6 had a GSP timeout (XID 119)"),
         ("link", "warning", "nvlink", "GPU 6 has 1 of 12 NVLinks down"),
-        ("slow", "warning", "pcie_width", "GPU 6 runs PCIe x8 instead of x16"),
+        ("slow", "warning", "pcie", "GPU 6 runs PCIe x8 instead of x16"),
     ],
 )
 def test_a_fault_is_named_on_its_gpu_only_and_ends(

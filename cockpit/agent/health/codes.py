@@ -42,7 +42,7 @@ CODES: Mapping[str, Code] = {
     "recovery": Code("needs no recovery now", ends_after_s=0.0),
     "xid": Code("", event=None, ends_after_s=0.0),
     # A busy GPU pauses now and then; its link is judged over a minute of work.
-    "pcie_width": Code("has its full PCIe width again", begins_after_s=3.0, ends_after_s=60.0),
+    "pcie": Code("has its full PCIe width again", begins_after_s=3.0, ends_after_s=60.0),
     # It is read every few seconds only, and may still be that of the idle link.
     "pcie_generation": Code("runs PCIe at full speed", begins_after_s=15.0, ends_after_s=60.0),
     "nvlink": Code("has all its NVLinks again", begins_after_s=2.0),

@@ -171,19 +171,19 @@ def xid(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | No
     )
 
 
-def pcie_width(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
-    """Told only while it is busy: that is when it costs something."""
-    most = watch.info and watch.info.pcie_width_max
+def pcie(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
+    """A link that is too narrow, told only while the GPU is busy: that is when it costs something."""
+    most = watch.info.pcie_width_max if watch.info else None
     width = gpu.pcie_width
     if width is None or most is None or width >= most or not _works(gpu, watch, limits):
         return None
     text = f"GPU {gpu.index} runs PCIe x{width} instead of x{most}"
-    return Reason("pcie_width", "warning", text, _SEATING)
+    return Reason("pcie", "warning", text, _SEATING)
 
 
 def pcie_generation(gpu: Gpu, watch: Watch, limits: Thresholds, now_s: float) -> Reason | None:
     """Only while it is busy: an idle link slows down by itself."""
-    most = watch.info and watch.info.pcie_generation_max
+    most = watch.info.pcie_generation_max if watch.info else None
     generation = gpu.pcie_generation
     if generation is None or most is None or generation >= most or not _works(gpu, watch, limits):
         return None
@@ -259,7 +259,7 @@ RULES: tuple[Rule, ...] = (
     remap,
     recovery,
     xid,
-    pcie_width,
+    pcie,
     pcie_generation,
     nvlink,
     orphan_memory,
