@@ -138,3 +138,10 @@ def test_an_ascii_terminal_gets_question_marks_and_no_crash(tmp_path: Path) -> N
     )
     assert done.returncode == 2
     assert b"there is no command `st?tus`" in done.stderr
+
+
+def test_every_command_has_a_section_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "headless.md").read_text()
+    titles = [line.removeprefix("### ") for line in guide.splitlines() if line.startswith("### ")]
+    assert titles == list(dict.fromkeys(titles))
+    assert sorted(titles) == sorted(front_door.COMMANDS)

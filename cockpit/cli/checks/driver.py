@@ -70,7 +70,7 @@ def check_driver() -> Iterator[Check]:
         return
     yield Check("NVIDIA GPU", "ok", f"{cards} on the PCI bus" if cards else "no PCI bus to look at")
     yield from driver_checks(probe)
-    yield from device_files(Path("/dev"))
+    yield device_files(Path("/dev"), needed="error" in probe.get("init", {"error": ""}))
     yield _nvidia_smi()
 
 
@@ -158,28 +158,28 @@ def _mig(gpus: list[dict[str, Any]]) -> Check:
     return Check("MIG", "ok", f"{len(able)} of {len(gpus)} GPUs can, {enabled} have it on")
 
 
-def device_files(directory: Path) -> Iterator[Check]:
-    """Whether this user may open the device files."""
+def device_files(directory: Path, needed: bool) -> Check:
+    """Whether this user may open the device files; without `needed` there may be none (WSL)."""
     files = [directory / "nvidiactl", *sorted(directory.glob("nvidia[0-9]*"))]
     present = [path for path in files if path.exists()]
+    if not present and not needed:
+        return Check("Device files", "ok", f"none in {directory}, and the driver answers without")
     if not present:
-        yield Check(
+        return Check(
             "Device files",
             "problem",
             f"there is no {directory}/nvidiactl",
             "`sudo nvidia-modprobe -u -c=0` makes them; a container needs `--gpus all`.",
         )
-        return
     closed = [path.name for path in present if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
-        yield Check(
+        return Check(
             "Device files",
             "problem",
             f"you may not read and write {', '.join(closed)}",
             "Join the group that owns them (`ls -l /dev/nvidia*`), often video or render.",
         )
-    else:
-        yield Check("Device files", "ok", f"{len(present)} in {directory}, readable and writable")
+    return Check("Device files", "ok", f"{len(present)} in {directory}, readable and writable")
 
 
 def _nvidia_smi() -> Check:
