@@ -188,7 +188,7 @@ def ask_as_another_user(path: str) -> bytes:
         finally:
             os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         said = pipe.read()
     os.waitpid(child, 0)
     return said

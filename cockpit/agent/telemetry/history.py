@@ -93,6 +93,7 @@ class History:
 
     @staticmethod
     def _check_metrics(database: sqlite3.Connection) -> None:
+        """Blocks are columns without names: those of another set of metrics cannot be read."""
         metrics = json.dumps(HISTORY_METRICS)
         row = database.execute("SELECT value FROM meta WHERE key = 'metrics'").fetchone()
         if row is None or row[0] != metrics:
@@ -115,6 +116,7 @@ class History:
         ]
 
         def write(database: sqlite3.Connection) -> None:
+            self._check_metrics(database)
             database.executemany("REPLACE INTO blocks VALUES (?, ?, ?, ?)", rows)
             for tier in (TENS, MINUTES):
                 _condense_due(database, tier, end)
