@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,8 +11,10 @@ from standin.fixtures import Standin
 from cockpit.agent.telemetry.nvml import NvmlSource
 from cockpit.agent.telemetry.processes import ProcessTable
 from cockpit.agent.telemetry.source import Sample
-from cockpit.model import BoxInfo, Gpu
+from cockpit.model import BoxInfo, Event, Gpu
 from cockpit.settings import AgentSettings
+
+DEADLINE_S = 20.0
 
 
 class NvmlBox:
@@ -44,6 +47,27 @@ class NvmlBox:
         for _ in range(int(seconds) - 1):
             self.sample()
         return self.sample()
+
+    def sample_until(self, wanted: Callable[[Sample], bool]) -> Sample:
+        """The first sample that is as wanted: for what a thread does, which no fake clock moves."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            sample = self.sample()
+            if wanted(sample):
+                return sample
+            time.sleep(0.01)
+        raise AssertionError("it never came")
+
+    def driver_returns(self) -> list[Event]:
+        """Sample until the driver is met again; returns the events on the way."""
+        events: list[Event] = []
+
+        def met(sample: Sample) -> bool:
+            events.extend(sample.events)
+            return self.source.box().problem is None
+
+        self.sample_until(met)
+        return events
 
 
 OpenBox = Callable[..., NvmlBox]

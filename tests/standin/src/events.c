@@ -46,7 +46,7 @@ nvml_return nvmlEventSetWait_v2(nvml_event_set set, event_data *out, u32 timeout
     nvml_return result = enter(&slot, __func__);
     for (u32 waited = 0; !result; waited += POLL_MS) {
         control_refresh();
-        if (box.driver_result)
+        if (driver_stale())
             return UNINITIALIZED;
         while (set->seen < box.event_count) {
             const xid_event *event = &box.events[set->seen++];

@@ -20,6 +20,8 @@ static int driver_away(void) {
     return box.driver_result;
 }
 
+int driver_stale(void) { return driver_away() || stale; }
+
 nvml_return nvmlInitWithFlags(u32 flags) {
     static int slot = -1;
     (void)flags;

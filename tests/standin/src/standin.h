@@ -89,6 +89,7 @@ void nap_us(u32 us);
 /* library.c */
 nvml_return enter(int *slot, const char *function);
 nvml_return enter_gpu(int *slot, const char *function, nvml_device device);
+int driver_stale(void);
 nvml_device handle_of(int gpu, int slice);
 void put_text(char *out, u32 size, const char *text);
 

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from cockpit.agent.telemetry.nvml.device import Device
 from cockpit.agent.telemetry.nvml.library import (
-    GpuLostError,
     Library,
     NvmlError,
-    ReadError,
     error_name,
     optional,
 )
 
 
-class Found(NamedTuple):
-    """A GPU as the driver lists it; neither is known of one that was lost before."""
+class Finder:
+    """Finds the GPU that the driver lists at one place; a turn for the watchdog.
 
-    handle: Any | None
-    uuid: str | None
+    A GPU that is lost has no `handle`; one that does not answer leaves its finder busy.
+    """
+
+    def __init__(self, library: Library, place: int) -> None:
+        self.steps, self.busy = 0, False
+        self.stuck_since_s: float | None = None
+        self.handle: Any | None = None
+        self.uuid: str | None = None
+        self._library, self._place = library, place
+
+    def take(self) -> None:
+        """Find it. Of a driver that is gone the first reading will tell."""
+        with suppress(NvmlError):
+            handle = self._library.handle("nvmlDeviceGetHandleByIndex_v2", self._place)
+            self.steps += 1
+            self.uuid = self._library.text("nvmlDeviceGetUUID", handle)
+            self.handle = handle
 
 
 class Connection:
     """One attempt to come to the driver; a turn for the watchdog.
 
-    After it, `library` and `found` are set, or `code` says why not.
+    After it, `library` and `count` (of GPUs) are set, or `code` says why not.
     """
 
     def __init__(self, previous: Library | None, *, unload: bool) -> None:
@@ -36,7 +49,7 @@ class Connection:
         self.stuck_since_s: float | None = None
         self.code: int | None = None
         self.library: Library | None = None
-        self.found: list[Found] = []
+        self.count = 0
         self.driver_version: str | None = None
         self.nvml_version: str | None = None
         self.cuda_version: str | None = None
@@ -58,7 +71,11 @@ class Connection:
         library = Library()
         try:
             library.call("nvmlInitWithFlags", 0)
-            self.steps += 1
+        except NvmlError:
+            library.unload()
+            raise
+        self.steps += 1
+        try:
             self._look(library)
         except NvmlError:
             library.function("nvmlShutdown")()
@@ -71,18 +88,7 @@ class Connection:
         self.nvml_version = optional(library.text, "nvmlSystemGetNVMLVersion")
         cuda = optional(library.number, "nvmlSystemGetCudaDriverVersion_v2")
         self.cuda_version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
-        for index in range(library.number("nvmlDeviceGetCount_v2")):
-            self.found.append(find(library, index))
-            self.steps += 1
-
-
-def find(library: Library, index: int) -> Found:
-    """The GPU that the driver lists at that place. Raises DriverGoneError."""
-    try:
-        handle = library.handle("nvmlDeviceGetHandleByIndex_v2", index)
-        return Found(handle, library.text("nvmlDeviceGetUUID", handle))
-    except (GpuLostError, ReadError):
-        return Found(None, None)
+        self.count = library.number("nvmlDeviceGetCount_v2")
 
 
 class RollCall:
@@ -105,7 +111,12 @@ class RollCall:
             self.steps += 1
             if count >= len(present):
                 return
-            listed = {find(self._library, index).uuid for index in range(count)}
+            listed = set()
+            for place in range(count):
+                finder = Finder(self._library, place)
+                finder.take()
+                self.steps += 1
+                listed.add(finder.uuid)
             for device in present:
                 if device.uuid not in listed:
                     device.lose("NVML_ERROR_GPU_IS_LOST")

@@ -10,7 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cockpit import __version__
-from cockpit.agent.telemetry.nvml.connection import Connection, RollCall, problem_and_advice
+from cockpit.agent.telemetry.nvml.connection import (
+    Connection,
+    Finder,
+    RollCall,
+    problem_and_advice,
+)
 from cockpit.agent.telemetry.nvml.device import (
     UNKNOWN_UUID,
     Device,
@@ -119,11 +124,11 @@ class NvmlSource:
         if self._rota is not None:
             self._rota.plan(now_s, spare=self._call_roll(now_s))
         self._watchdog.run(self._devices)
-        for device in self._devices:
-            if device.driver_code is not None:
-                self._lose_driver(device.driver_code)
-                return
-        self._refresh_box()
+        code = self._driver_code()
+        if code is not None:
+            self._lose_driver(code)
+        else:
+            self._refresh_box()
 
     def _call_roll(self, now_s: float) -> int:
         """Now and then see which GPUs the driver still lists; returns the calls that took."""
@@ -179,14 +184,16 @@ class NvmlSource:
 
     def _begin(self, connection: Connection, library: Library) -> None:
         was_away = self._box.problem is not None and bool(self._devices)
-        self._library, self._code = library, None
-        self._devices = self._make_devices(connection, library)
+        finders = [Finder(library, place) for place in range(connection.count)]
+        self._watchdog.run(finders)
+        self._devices = self._make_devices(finders, library)
         self._watchdog.run(self._devices)
-        now_s = self._clock()
-        self._called_roll_s = now_s
-        periods = {**_PERIODS_S, "processes": self._settings.process_interval_s}
-        slack_s = self._settings.interval_s / 2
-        self._rota = Rota(self._devices, periods, now_s, slack_s)
+        code = self._driver_code()
+        if code is not None:
+            self._code, self._previous = code, library
+            self._set_problem(code)
+            return
+        self._library, self._code = library, None
         self._box = replace(
             self._box,
             driver_version=connection.driver_version,
@@ -199,17 +206,27 @@ class NvmlSource:
         # The second turn finds out the ways between the GPUs, now that each is known.
         self._watchdog.run(self._devices)
         self._refresh_box()
+        self._plan_readings()
         self._watch_xids(library)
         if was_away:
             text = f"The NVIDIA driver is back (version {connection.driver_version})"
             self._tell_driver("info", text, "")
 
-    def _make_devices(self, connection: Connection, library: Library) -> list[Device]:
+    def _plan_readings(self) -> None:
+        self._called_roll_s = now_s = self._clock()
+        periods = {**_PERIODS_S, "processes": self._settings.process_interval_s}
+        self._rota = Rota(self._devices, periods, now_s, self._settings.interval_s / 2)
+
+    def _driver_code(self) -> int | None:
+        """What NVML said, if a GPU was asked and the driver itself was gone."""
+        codes = [each.driver_code for each in self._devices if each.driver_code is not None]
+        return codes[0] if codes else None
+
+    def _make_devices(self, finders: Sequence[Finder], library: Library) -> list[Device]:
         shared = Surroundings(library, self._table, self._clock, self._wall)
         before = {device.uuid: device for device in self._devices}
         found = {
-            gpu.uuid or f"{UNKNOWN_UUID}{place}": gpu.handle
-            for place, gpu in enumerate(connection.found)
+            finder.uuid or f"{UNKNOWN_UUID}{place}": finder for place, finder in enumerate(finders)
         }
         # Of GPUs that do not tell who they are, those met before explain as many.
         missing = [uuid for uuid in self._indices if uuid not in found]
@@ -220,10 +237,11 @@ class NvmlSource:
             self._indices.setdefault(uuid, len(self._indices))
         devices = []
         for uuid, index in sorted(self._indices.items(), key=lambda item: item[1]):
-            device = Device(shared, index, uuid, found.get(uuid))
+            finder = found.get(uuid)
+            device = Device(shared, index, uuid, None if finder is None else finder.handle)
             if uuid in before:
                 device.carry_over(before[uuid])
-            if device.handle is None:
+            if device.handle is None and not (finder is not None and finder.busy):
                 device.lose("NVML_ERROR_GPU_IS_LOST")
             devices.append(device)
         return devices
