@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from cockpit.model import BoxInfo, Event, Job, JobRequest, Series, Snapshot
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 """Pauses between attempts; the first one after a loss is made at once."""
+
+LIVED_S = 5.0
+"""A connection that held this long was no flapping one: the pauses start anew."""
 
 
 class Transport(Protocol):
@@ -219,14 +223,14 @@ class Box:
         whenever the box changed. A consumer that is slow gets the newest snapshot, not all of them.
         """
         wanted = {"topics": list(topics), "interval_s": interval_s}
-        delay, lost_since = RETRY_FIRST_S, 0.0
+        delay, lost_since, met = 0.0, 0.0, math.inf
         while True:
             try:
                 connected = Connected(await self.connect())
                 link = self._link
                 assert link is not None and self.info is not None
                 await link.call("subscribe", wanted)
-                delay, lost_since = RETRY_FIRST_S, 0.0
+                lost_since, met = 0.0, time.monotonic()
                 # Subscribed first: a reader that now asks for the past misses nothing in between.
                 yield connected
                 last_event = 0
@@ -240,27 +244,33 @@ class Box:
                     if not isinstance(update, Missed):
                         yield update
                         continue
-                    for event in await self._events_after(last_event, update):
-                        last_event = event.id
-                        yield event
-                    for job in await self._jobs_again(update):
-                        yield job
-                raise BoxError("the agent closed the connection")
+                    async for missed in self._again(link, update, last_event):
+                        if isinstance(missed, Event):
+                            last_event = missed.id
+                        yield missed
+                raise link.reason
             except (BoxError, OSError) as error:
                 if not lost_since:
                     lost_since = time.time()
                     advice = error.advice if isinstance(error, BoxError) else ""
                     yield Disconnected(str(error).splitlines()[0], advice, lost_since)
-                    continue
+                if time.monotonic() - met > LIVED_S:
+                    delay = 0.0
+                met = math.inf
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_MOST_S)
+                delay = min(max(RETRY_FIRST_S, delay * 2), RETRY_MOST_S)
 
-    async def _events_after(self, last_event: int, missed: Missed) -> Iterable[Event]:
-        if "event" not in missed.topics:
-            return ()
-        # Before the first event there is no telling what is new: the last minute is.
-        since_s = 0.0 if last_event else time.time() - 60.0
-        return await self.events(since_s, last_event)
-
-    async def _jobs_again(self, missed: Missed) -> Iterable[Job]:
-        return reversed(await self.jobs()) if "job" in missed.topics else ()
+    async def _again(
+        self, link: Link, missed: Missed, last_event: int
+    ) -> AsyncIterator[Event | Job]:
+        if "event" in missed.topics:
+            # Before the first event there is no telling what is new: the last minute is.
+            since_s = 0.0 if last_event else time.time() - 60.0
+            params = {"since_s": since_s, "after_id": last_event, "limit": 5000}
+            result = await link.call("events", params, supersedes="event")
+            for entry in result["events"]:
+                yield decode(Event, entry)
+        if "job" in missed.topics:
+            result = await link.call("job.list", {}, supersedes="job")
+            for entry in reversed(result["jobs"]):
+                yield decode(Job, entry)

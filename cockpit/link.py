@@ -34,21 +34,33 @@ class Link:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.closed = False
+        self.reason = BoxError("the connection to the agent is closed")
+        """Why it is closed."""
         self._reader, self._writer = reader, writer
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._superseding: dict[int, str] = {}
         self._snapshot: Mapping[str, Any] | None = None
         self._others: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._missed: set[str] = set()
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._read())
 
-    async def call(self, method: str, params: Any, timeout_s: float | None = CALL_TIMEOUT_S) -> Any:
+    async def call(
+        self,
+        method: str,
+        params: Any,
+        timeout_s: float | None = CALL_TIMEOUT_S,
+        supersedes: str | None = None,
+    ) -> Any:
+        """The result of one call. Its answer makes waiting news of the topic `supersedes` outdated."""
         if self.closed:
-            raise BoxError("the connection to the agent is closed")
+            raise self.reason
         request_id = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = future
+        if supersedes is not None:
+            self._superseding[request_id] = supersedes
         try:
             self._writer.write(protocol.encode_request(method, params, request_id))
             await self._writer.drain()
@@ -61,6 +73,7 @@ class Link:
             raise BoxError(f"the connection to the agent broke: {error}") from None
         finally:
             self._waiting.pop(request_id, None)
+            self._superseding.pop(request_id, None)
 
     async def updates(self) -> AsyncIterator[Snapshot | Event | Job | Missed]:
         """Notifications until the connection ends. Only the newest snapshot is kept for a late reader."""
@@ -110,7 +123,7 @@ class Link:
         except protocol.RpcError as broken:
             error = BoxError(f"the agent sent something that is no message: {broken.message}")
         finally:
-            self.closed = True
+            self.closed, self.reason = True, error
             self._writer.close()
             self._news.set()
             for future in self._waiting.values():
@@ -126,15 +139,20 @@ class Link:
             return
         if message.error is not None:
             future.set_exception(message.error)
-        else:
-            future.set_result(message.result)
+            return
+        topic = self._superseding.get(message.id) if isinstance(message.id, int) else None
+        if topic is not None:
+            self._others = deque(each for each in self._others if each[0] != topic)
+            self._missed.discard(topic)
+        future.set_result(message.result)
 
     def _notice(self, method: str, params: Mapping[str, Any]) -> None:
         if method == "snapshot":
             self._snapshot = params
         elif method == "missed":
             self._missed.update(params.get("topics", ()))
-        elif method not in ("event", "job"):
+        elif method not in ("event", "job") or method in self._missed:
+            # What comes after something missed will be part of what is asked for again.
             return
         elif len(self._others) < MOST_WAITING:
             self._others.append((method, params))
