@@ -12,8 +12,8 @@ from cockpit.client import Box, Connected, Disconnected
 from cockpit.model import BoxInfo, Gpu, Snapshot, reason_line, status_document
 
 HEAD = (
-    *("GPU", "POWER W", "TEMP °C", "UTIL %", "SM %", "TENSOR %", "DRAM %"),
-    *("MEMORY GiB", "CLOCK MHz", "STATE"),
+    *("GPU", "POWER W", "°C", "UTIL %", "SM %", "TENSOR %", "DRAM %", "MEMORY GiB", "MHz"),
+    "STATE",
 )
 
 

@@ -12,7 +12,7 @@ def test_every_gpu_is_one_line_under_its_head() -> None:
     lines = plain(a_box(), a_snapshot(a_gpu(0), a_gpu(1))).splitlines()
     assert len(lines) == 1 + 1 + 2 + 1
     head, first = lines[1], lines[2]
-    for word, value in (("UTIL %", "98"), ("MEMORY GiB", "40.0 / 80.0"), ("CLOCK MHz", "1755")):
+    for word, value in (("UTIL %", "98"), ("MEMORY GiB", "40.0 / 80.0"), ("MHz", "1755")):
         end = head.index(word) + len(word)
         assert first[:end].endswith(value), word
     assert first.startswith("  0  ") and first.endswith("  ok")
@@ -53,3 +53,8 @@ def test_the_exit_code_tells_whether_someone_must_act() -> None:
     assert exit_code(a_box(), a_snapshot(a_gpu(), a_lost_gpu(1))) == 1
     assert exit_code(a_box(), a_snapshot(replace(a_gpu(), state="critical"))) == 1
     assert exit_code(a_box(0, problem="no driver"), a_snapshot()) == 1
+
+
+def test_a_line_of_a_quiet_gpu_fits_eighty_columns() -> None:
+    lines = plain(a_box(), a_snapshot(a_gpu(0, throttle_reasons=("idle",)))).splitlines()
+    assert max(map(len, lines[1:])) <= 80
