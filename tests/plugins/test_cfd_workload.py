@@ -1,0 +1,124 @@
+"""The wind tunnel as a process: what it tells, and how it stops. Needs Warp."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.sdk import FrameReader
+
+pytestmark = pytest.mark.heavy
+
+REPOSITORY = Path(__file__).parents[2]
+PLUGIN = REPOSITORY / "plugins" / "cfd"
+
+if os.environ.get("COCKPIT_REQUIRE_HEAVY") != "1":
+    pytest.importorskip("warp", reason="the wind tunnel needs warp-lang")
+
+
+def _start(directory: Path, cache_home: Path, **parameters: Any) -> subprocess.Popen[str]:
+    (directory / "parameters.json").write_text(json.dumps(parameters))
+    environment = {
+        **os.environ,
+        "COCKPIT_JOB_DIR": str(directory),
+        "COCKPIT_EVENTS": str(directory / "events.jsonl"),
+        "COCKPIT_PARAMETERS": str(directory / "parameters.json"),
+        "XDG_CACHE_HOME": str(cache_home),
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "workload.py"],
+        cwd=PLUGIN,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _events(directory: Path, kind: str) -> list[dict[str, Any]]:
+    path = directory / "events.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [event for line in lines if (event := json.loads(line))["type"] == kind]
+
+
+def test_a_run_tells_progress_metrics_kernel_roofline_and_fields(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    run = _start(tmp_path, cache_home, height=40, steps=300, frames_per_s=30.0, device="cpu")
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert _events(tmp_path, "progress")[-1]["done"] == 300
+    names = {name for event in _events(tmp_path, "metrics") for name in event["values"]}
+    assert names == {"mlups", "drag", "lift"}
+    kernels = _events(tmp_path, "kernel")
+    assert {event["name"] for event in kernels} == {"stream_collide"}
+    assert sum(event["count"] for event in kernels) == 300
+    # Of 120 × 40 cells the obstacle's 50 or so and the frame around all are not fluid.
+    fluid = _fluid_cells(kernels[0])
+    assert 118 * 38 - 60 < fluid < 118 * 38
+    (roof,) = _events(tmp_path, "roofline")
+    assert roof["measured"] is True
+    assert roof["bytes_per_s"] > 1e8
+    frames = {event["name"]: event for event in _events(tmp_path, "frame")}
+    assert set(frames) == {"speed", "vorticity"}
+    with FrameReader(tmp_path / frames["speed"]["path"]) as reader:
+        frame = reader.latest()
+    assert frame is not None
+    assert (frame.width, frame.height, frame.step) == (120, 40, 300)
+    assert frame.data[20 * 120 + 30] == 0, "the obstacle's middle has no value"
+
+
+def _fluid_cells(kernel: dict[str, Any]) -> float:
+    """The cells that a kernel event's bytes stand for: 152 for each fluid cell, 1 for each flag."""
+    cells: float = (kernel["bytes"] / kernel["count"] - 120 * 40) / 152
+    return cells
+
+
+def test_it_stops_after_the_batch_in_which_it_is_asked_and_says_so(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    run = _start(tmp_path, cache_home, steps=10_000_000, device="cpu")
+    try:
+        deadline = time.monotonic() + 120
+        while not _events(tmp_path, "kernel"):
+            assert time.monotonic() < deadline and run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(signal.SIGTERM)
+        asked_s = time.time()
+        output, _ = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 0, output
+    assert "Stopped as asked after" in output
+    # A batch lasts a tenth of a second: the one under way ends, and perhaps the one before waits.
+    late = [event for event in _events(tmp_path, "kernel") if event["time_s"] > asked_s]
+    assert len(late) <= 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"reynolds": 5000.0}, "Choose a Reynolds number up to"),
+        ({"device": "tpu"}, "choose auto, cpu or cuda"),
+    ],
+)
+def test_a_choice_that_cannot_work_ends_with_code_2_and_the_reason(
+    tmp_path: Path, cache_home: Path, parameters: dict[str, Any], words: str
+) -> None:
+    run = _start(tmp_path, cache_home, **{"device": "cpu", **parameters})
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert words in output
+    assert "Traceback" not in output
+    (event,) = _events(tmp_path, "message")
+    assert event["level"] == "error"
