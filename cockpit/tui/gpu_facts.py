@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cockpit.model import BoxInfo, Gpu, GpuInfo, Process
-from cockpit.tui import phrases as words
-from cockpit.tui.widgets.table import Cell, Column, Row
+from cockpit.tui import phrases
+from cockpit.tui.widgets.table import Column, Row, Span
 
 PROCESS_COLUMNS: tuple[Column, ...] = (
     Column("pid", 8, right=True),
@@ -20,13 +20,13 @@ PROCESS_COLUMNS: tuple[Column, ...] = (
 SORTS: tuple[str, ...] = ("memory", "pid", "user", "command")
 """What processes can be ordered by, in the order that the key goes through."""
 
-FACT_COLUMNS: tuple[Column, ...] = (Column("", 23), Column("", 20, flex=True))
-_VALUE_WIDTH = 20
+ONE_COLUMN: tuple[Column, ...] = (Column("", flex=True),)
+_LABEL_WIDTH, _VALUE_WIDTH = 23, 20
 
 _LINK_STATES: dict[bool | None, tuple[str, str]] = {
     True: ("up", "success"),
     False: ("▲ DOWN", "error"),
-    None: (words.NONE, "muted"),
+    None: (phrases.NONE, "muted"),
 }
 
 TOPOLOGY_WORDS: dict[str, str] = {
@@ -54,12 +54,12 @@ def process_rows(processes: Sequence[Process], sort: str, needle: str) -> list[R
             str(process.pid),
             (
                 (str(process.pid), mine),
-                (process.user or words.NONE, "text bold" if process.mine else "muted"),
-                (words.gib(process.memory_used_bytes), "text"),
+                (process.user or phrases.NONE, "text bold" if process.mine else "muted"),
+                (phrases.gib(process.memory_used_bytes), "text"),
                 (process.kind, "muted"),
-                (process.job or words.NONE, "primary" if process.job else "muted"),
-                (process.container or words.NONE, "muted"),
-                (process.command or words.NONE, mine),
+                (process.job or phrases.NONE, "primary" if process.job else "muted"),
+                (process.container or phrases.NONE, "muted"),
+                (process.command or phrases.NONE, mine),
             ),
         )
         if not needle or needle.lower() in " ".join(_plain(row)).lower():
@@ -80,19 +80,21 @@ def refusal(process: Process, gpu: Gpu) -> str | None:
     return None
 
 
-def link_rows(box: BoxInfo, info: GpuInfo, gpu: Gpu) -> list[Row]:
-    """PCIe against its maximum, the NVLinks, and this GPU's way to each of the others."""
-    rows = [_section("PCIe"), _pcie(info, gpu)]
-    rows.append(_fact("replays", words.number(gpu.pcie_replays), _why(gpu, "pcie_replays")))
-    rows.append(_fact("received", words.rate(gpu.pcie_rx_bytes_per_s, "B/s"), ""))
-    rows.append(_fact("sent", words.rate(gpu.pcie_tx_bytes_per_s, "B/s"), ""))
-    rows += [_blank(), _section("NVLink"), *_nvlinks(gpu)]
-    return rows
+def pcie_rows(info: GpuInfo, gpu: Gpu) -> list[Row]:
+    """PCIe against its maximum."""
+    return [
+        _section("PCIe"),
+        _pcie(info, gpu),
+        _fact("replays", phrases.number(gpu.pcie_replays), _why(gpu, "pcie_replays")),
+        _fact("received", phrases.rate(gpu.pcie_rx_bytes_per_s, "B/s"), ""),
+        _fact("sent", phrases.rate(gpu.pcie_tx_bytes_per_s, "B/s"), ""),
+        _blank(),
+    ]
 
 
 def _pcie(info: GpuInfo, gpu: Gpu) -> Row:
     def shown(generation: int | None, width: int | None) -> str:
-        return f"gen {generation or words.NONE} ×{width or words.NONE}"
+        return f"gen {generation or phrases.NONE} ×{width or phrases.NONE}"
 
     now, most = (
         shown(gpu.pcie_generation, gpu.pcie_width),
@@ -107,12 +109,18 @@ def _pcie(info: GpuInfo, gpu: Gpu) -> Row:
     return _fact("link now", now, f"of {most}")
 
 
-def _nvlinks(gpu: Gpu) -> list[Row]:
+def nvlink_rows(gpu: Gpu) -> list[Row]:
+    """The NVLinks, each with its state and where it leads."""
+    title = _section("NVLink")
     if not gpu.nvlinks:
-        return [_fact("links", words.NONE, _why(gpu, "nvlinks") or "this card has no NVLink up")]
+        return [
+            title,
+            _fact("links", phrases.NONE, _why(gpu, "nvlinks") or "this card has no NVLink up"),
+        ]
     rows = [
-        _fact("received", words.rate(gpu.nvlink_rx_bytes_per_s, "B/s"), ""),
-        _fact("sent", words.rate(gpu.nvlink_tx_bytes_per_s, "B/s"), ""),
+        title,
+        _fact("received", phrases.rate(gpu.nvlink_rx_bytes_per_s, "B/s"), ""),
+        _fact("sent", phrases.rate(gpu.nvlink_tx_bytes_per_s, "B/s"), ""),
     ]
     for link in gpu.nvlinks:
         shown, ink = _LINK_STATES[link.active]
@@ -124,33 +132,36 @@ def _nvlinks(gpu: Gpu) -> list[Row]:
     return rows
 
 
-def topology_rows(box: BoxInfo, index: int) -> tuple[list[Column], list[Row]]:
+def topology_rows(box: BoxInfo, index: int) -> list[Row]:
     """The matrix of the ways between the GPUs, this GPU's row and column lit."""
-    size = len(box.topology)
-    columns = [Column("", 6), *(Column(f"{number}", 4, right=True) for number in range(size))]
-    rows = []
+    if not box.topology:
+        return [_section("Ways to the other GPUs"), _spans((("  not known", "muted"),)), _blank()]
+    rows = [_section("Ways to the other GPUs")]
+    head = "".join(f"{number:>5}" for number in range(len(box.topology)))
+    rows.append(_spans(((f"{'':<8}{head}", "muted"),)))
     for number, ways in enumerate(box.topology):
         lit = number == index
-        cells: list[Cell] = [(f"GPU {number}", "primary bold" if lit else "muted")]
+        spans: list[Span] = [(f"  GPU {number:<2}", "primary bold" if lit else "muted")]
         for other, way in enumerate(ways):
-            fast = way.startswith("NV")
-            ink = "success" if fast else "text" if lit or other == index else "faint"
-            if number == other:
-                way, ink = "·", "muted"
-            cells.append((way, f"{ink} bold" if lit else ink))
-        rows.append(Row("", tuple(cells)))
-    return columns, rows
+            ink = "success" if way.startswith("NV") else "text"
+            if not lit and other != index:
+                ink = "success" if way.startswith("NV") else "faint"
+            shown = "·" if number == other else way
+            spans.append((f"{shown:>5}", f"{ink} bold" if lit else ink))
+        rows.append(_spans(tuple(spans)))
+    rows += [_spans(((f"  {line}", "muted"),)) for line in _ways_in_words(box)]
+    return [*rows, _blank()]
 
 
-def topology_legend(box: BoxInfo) -> str:
-    """The ways that occur, in words."""
+def _ways_in_words(box: BoxInfo) -> list[str]:
+    """The ways that occur, in phrases."""
     present = {way for ways in box.topology for way in ways}
     known = [
         f"{way} {meaning}" for way, meaning in TOPOLOGY_WORDS.items() if way in present - {"X"}
     ]
     if any(way.startswith("NV") for way in present):
         known.insert(0, "NV# that many NVLinks")
-    return " · ".join(known)
+    return [" · ".join(known[at : at + 3]) for at in range(0, len(known), 3)]
 
 
 def health_rows(gpu: Gpu, now_s: float) -> list[Row]:
@@ -164,13 +175,13 @@ def health_rows(gpu: Gpu, now_s: float) -> list[Row]:
     ):
         value: int | None = getattr(gpu, name)
         ink = "error" if bad and value else "warning" if value else "text"
-        rows.append(_fact(label, words.number(value), _why(gpu, name), ink))
+        rows.append(_fact(label, phrases.number(value), _why(gpu, name), ink))
     for label, name, advice in (
         ("remap pending", "remap_pending", "reset the GPU to let it take effect"),
         ("remap failed", "remap_failed", "the card has no spare rows left: replace it"),
     ):
         flag: bool | None = getattr(gpu, name)
-        shown = words.NONE if flag is None else "yes" if flag else "no"
+        shown = phrases.NONE if flag is None else "yes" if flag else "no"
         rows.append(
             _fact(label, shown, advice if flag else _why(gpu, name), "error" if flag else "text")
         )
@@ -180,23 +191,23 @@ def health_rows(gpu: Gpu, now_s: float) -> list[Row]:
     rows.append(
         _fact(
             "recovery needed",
-            (action or words.NONE).replace("_", " "),
+            (action or phrases.NONE).replace("_", " "),
             _why(gpu, "recovery_action") if calm else "▲ what the driver itself asks for",
             "text" if calm else "error",
         )
     )
     xid = "none seen" if gpu.last_xid is None else f"XID {gpu.last_xid}"
-    when = "" if gpu.last_xid_s is None else f"at {words.clock(gpu.last_xid_s, now_s)}"
+    when = "" if gpu.last_xid_s is None else f"at {phrases.clock(gpu.last_xid_s, now_s)}"
     rows.append(_fact("last XID", xid, when, "text" if gpu.last_xid is None else "error"))
-    rows += [_blank(), _section("Time slowed since the driver was loaded")]
+    rows += [_blank(), _section("Time spent slowed")]
     if not gpu.throttle_times_s:
-        rows.append(_fact("by any reason", words.NONE, _why(gpu, "throttle_times_s")))
+        rows.append(_fact("by any reason", phrases.NONE, _why(gpu, "throttle_times_s")))
     for name, seconds in sorted(gpu.throttle_times_s.items()):
-        rows.append(_fact(name.replace("_", " "), words.length(seconds), ""))
+        rows.append(_fact(name.replace("_", " "), phrases.length(seconds), ""))
     if gpu.errors:
         rows += [_blank(), _section("Not readable")]
         rows += [
-            _fact(name.replace("_", " "), words.NONE, reason)
+            _fact(name.replace("_", " "), phrases.NONE, reason)
             for name, reason in sorted(gpu.errors.items())
         ]
     return rows
@@ -204,7 +215,7 @@ def health_rows(gpu: Gpu, now_s: float) -> list[Row]:
 
 def about_rows(box: BoxInfo, info: GpuInfo, gpu: Gpu) -> list[Row]:
     """Identity and limits."""
-    number = words.number
+    number = phrases.number
     limits = [
         _section("Limits"),
         _fact("power limit", number(gpu.power_limit_w, "W"), _range(info)),
@@ -214,24 +225,26 @@ def about_rows(box: BoxInfo, info: GpuInfo, gpu: Gpu) -> list[Row]:
         _fact("memory may reach", number(info.temperature_memory_max_c, "°C"), ""),
         _fact("SM clock at most", number(info.sm_clock_max_mhz, "MHz"), ""),
         _fact("memory clock at most", number(info.memory_clock_max_mhz, "MHz"), ""),
-        _fact("energy so far", words.energy(gpu.energy_j), "since the driver was loaded"),
+        _fact("energy so far", phrases.energy(gpu.energy_j), "since the driver was loaded"),
     ]
     identity = [
         _section("Identity"),
         _fact("name", info.name, ""),
         _fact("uuid", info.uuid, ""),
-        _fact("serial number", info.serial or words.NONE, ""),
-        _fact("PCI bus", info.pci_bus_id or words.NONE, ""),
-        _fact("architecture", info.architecture or words.NONE, ""),
-        _fact("compute capability", info.compute_capability or words.NONE, ""),
-        _fact("memory", words.gib(info.memory_total_bytes), ""),
-        _fact("VBIOS", info.vbios_version or words.NONE, ""),
-        _fact("near CPUs", info.cpu_affinity or words.NONE, _numa(info)),
+        _fact("serial number", info.serial or phrases.NONE, ""),
+        _fact("PCI bus", info.pci_bus_id or phrases.NONE, ""),
+        _fact("architecture", info.architecture or phrases.NONE, ""),
+        _fact("compute capability", info.compute_capability or phrases.NONE, ""),
+        _fact("memory", phrases.gib(info.memory_total_bytes), ""),
+        _fact("VBIOS", info.vbios_version or phrases.NONE, ""),
+        _fact("near CPUs", info.cpu_affinity or phrases.NONE, _numa(info)),
         _fact("MIG", _mig(gpu), ""),
         _blank(),
         _section("Box"),
         _fact("name", box.name, "SIMULATED" if box.source == "simulated" else box.source),
-        _fact("driver", box.driver_version or words.NONE, f"CUDA {box.cuda_version or words.NONE}"),
+        _fact(
+            "driver", box.driver_version or phrases.NONE, f"CUDA {box.cuda_version or phrases.NONE}"
+        ),
     ]
     return [*identity, _blank(), *limits]
 
@@ -242,17 +255,25 @@ def _reasons(gpu: Gpu, now_s: float) -> list[Row]:
         return []
     rows = [_section("What is wrong")]
     for reason in gpu.reasons:
-        mark, word, ink = words.SEVERITY_MARKS[reason.severity]
-        since = "" if reason.since_s is None else f" for {words.length(now_s - reason.since_s)}"
-        rows.append(Row("", ((f"  {mark} {word}", ink), ((reason.text + since, "text"),))))
+        mark, word, ink = phrases.SEVERITY_MARKS[reason.severity]
+        since = "" if reason.since_s is None else f" for {phrases.length(now_s - reason.since_s)}"
+        rows.append(
+            _spans(
+                (
+                    (f"  {mark} {word:<{_LABEL_WIDTH - 4}} ", ink),
+                    (reason.text, "text"),
+                    (since, "muted"),
+                )
+            )
+        )
         if reason.advice:
-            rows.append(Row("", ("", (reason.advice, "muted"))))
+            rows.append(_spans(((" " * (_LABEL_WIDTH + 1) + reason.advice, "muted"),)))
     return [*rows, _blank()]
 
 
 def _mig(gpu: Gpu) -> str:
     if gpu.mig_enabled is None:
-        return words.NONE
+        return phrases.NONE
     if not gpu.mig_enabled:
         return "off"
     return "on: " + (", ".join(part.profile for part in gpu.slices) or "no slices yet")
@@ -273,17 +294,25 @@ def _why(gpu: Gpu, name: str) -> str:
 
 
 def _section(title: str) -> Row:
-    return Row("", ((title, "text bold"), ""))
+    return _spans(((title, "text bold"),))
 
 
 def _fact(label: str, value: str, note: str, ink: str = "text", note_ink: str = "muted") -> Row:
-    return Row(
-        "", (("  " + label, "muted"), ((f"{value:<{_VALUE_WIDTH}} ", ink), (note, note_ink)))
+    return _spans(
+        (
+            (f"  {label:<{_LABEL_WIDTH - 2}} ", "muted"),
+            (f"{value:<{_VALUE_WIDTH}} ", ink),
+            (note, note_ink),
+        )
     )
 
 
 def _blank() -> Row:
-    return Row("", ("", ""))
+    return _spans((("", ""),))
+
+
+def _spans(spans: tuple[Span, ...]) -> Row:
+    return Row("", (spans,))
 
 
 def _plain(row: Row) -> list[str]:

@@ -37,7 +37,9 @@ METRIC_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def head_rows(job: Job, indices: dict[str, int], power_w: float | None, now_s: float) -> list[Row]:
+def head_rows(
+    job: Job, indices: dict[str, int], power_w: float | None, now_s: float, bar: int = 32
+) -> list[Row]:
     """Name and state, how far, and since when: always three lines."""
     mark, ink = phrases.JOB_MARKS[job.state]
     first: list[Span] = [
@@ -60,11 +62,11 @@ def head_rows(job: Job, indices: dict[str, int], power_w: float | None, now_s: f
     ]
     if job.ended_s is None:
         third.append((f"   {phrases.number(power_w, 'W')} now", "text"))
-    return [Row("", (tuple(first),)), Row("", (_progress(job),)), Row("", (tuple(third),))]
+    return [Row("", (tuple(first),)), Row("", (_progress(job, bar),)), Row("", (tuple(third),))]
 
 
-def _progress(job: Job) -> tuple[Span, ...]:
-    bar = progress_bar(share_done(job), 32)
+def _progress(job: Job, width: int) -> tuple[Span, ...]:
+    bar = progress_bar(share_done(job), width)
     progress = job.progress
     if progress is None:
         return (*bar, ("  this job tells no progress", "muted"))

@@ -11,14 +11,16 @@ from textual.containers import Horizontal, Vertical
 
 from cockpit.client import Update
 from cockpit.errors import CockpitError
-from cockpit.model import BoxInfo, Gpu, GpuInfo, Process, Snapshot
-from cockpit.tui import gpu_facts
-from cockpit.tui import phrases as words
+from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Process, Snapshot
+from cockpit.tui import gpu_facts, phrases
+from cockpit.tui.gpu_facts import ONE_COLUMN
 from cockpit.tui.keys import bindings
+from cockpit.tui.screens.events import COLUMNS as EVENT_COLUMNS
+from cockpit.tui.screens.events import event_rows
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.confirm import Confirm
 from cockpit.tui.widgets.gpu_charts import SPANS, GpuCharts
-from cockpit.tui.widgets.table import Column, Row, Span, Table
+from cockpit.tui.widgets.table import Row, Span, Table
 from cockpit.tui.widgets.tabs import TabLine
 from cockpit.tui.widgets.throttle import ThrottleTimeline
 
@@ -30,7 +32,6 @@ TABS: dict[str, str] = {
     "health": "Health",
     "about": "About",
 }
-_ONE: tuple[Column, ...] = (Column("", flex=True),)
 
 
 class GpuScreen(ListingScreen):
@@ -50,8 +51,8 @@ class GpuScreen(ListingScreen):
     GpuScreen #lower ThrottleTimeline { width: 1fr; }
     GpuScreen #processes { height: 1fr; }
     GpuScreen #lower.-strip #processes { margin-left: 4; }
-    GpuScreen #topology { height: auto; max-height: 50%; margin-bottom: 1; }
-    GpuScreen #ways { height: 1; margin-bottom: 1; }
+    GpuScreen #happened { margin-top: 1; }
+    GpuScreen #links { height: 1fr; }
     """
 
     def __init__(self, uuid: str) -> None:
@@ -67,7 +68,7 @@ class GpuScreen(ListingScreen):
         self._charts = GpuCharts(info, timeline, id="charts")
         span = memory.text("gpu.span", "10m")
         self._charts.span = span if span in SPANS else "10m"
-        yield Table(_ONE, header=False, cursor=False, id="head")
+        yield Table(ONE_COLUMN, header=False, cursor=False, id="head")
         with Horizontal(id="choices"):
             yield TabLine(TABS, memory.text("gpu.tab", "charts"), id="tabs")
             yield TabLine({span: span for span in SPANS}, self._charts.span, right=True, id="spans")
@@ -78,12 +79,12 @@ class GpuScreen(ListingScreen):
                 yield Table(
                     gpu_facts.PROCESS_COLUMNS, empty="Nothing runs on this GPU.", id="processes"
                 )
-            with Vertical(id="links"):
-                yield Table(_ONE, header=False, cursor=False, id="ways")
-                yield Table((), cursor=False, id="topology")
-                yield Table(gpu_facts.FACT_COLUMNS, header=False, cursor=False, id="wires")
-            yield Table(gpu_facts.FACT_COLUMNS, header=False, cursor=False, id="health")
-            yield Table(gpu_facts.FACT_COLUMNS, header=False, cursor=False, id="about")
+            yield Table(EVENT_COLUMNS, empty="Nothing has happened to this GPU.", id="happened")
+            with Horizontal(id="links"):
+                yield Table(ONE_COLUMN, header=False, cursor=False, id="wires")
+                yield Table(ONE_COLUMN, header=False, cursor=False, id="topology")
+            yield Table(ONE_COLUMN, header=False, cursor=False, id="health")
+            yield Table(ONE_COLUMN, header=False, cursor=False, id="about")
 
     def on_mount(self) -> None:
         self._show_tab(self.query_one("#tabs", TabLine).chosen)
@@ -102,7 +103,7 @@ class GpuScreen(ListingScreen):
             if gpu is not None:
                 self._charts.append(gpu, update.time_s)
             self.refill()
-        elif isinstance(update, BoxInfo):
+        elif isinstance(update, (BoxInfo, Event)):
             self.refill()
 
     # What is shown
@@ -122,7 +123,7 @@ class GpuScreen(ListingScreen):
         return self.query_one("#tabs", TabLine).chosen
 
     def table(self) -> Table | None:
-        named = {"links": "wires", "charts": "processes", "throttle": "processes"}
+        named = {"links": "wires", "charts": "processes", "throttle": "happened"}
         return self.query_one(f"#{named.get(self._tab, self._tab)}", Table)
 
     def refill(self) -> None:
@@ -137,6 +138,7 @@ class GpuScreen(ListingScreen):
         self.query_one("#processes", Table).show(rows)
         if self._tab in ("charts", "throttle"):
             self._charts.draw(self.now_s, gpu.power_limit_w)
+            self._show_events()
         elif self._tab == "links":
             self._show_links(box, info, gpu)
         elif self._tab == "health":
@@ -145,7 +147,7 @@ class GpuScreen(ListingScreen):
             self.query_one("#about", Table).show(gpu_facts.about_rows(box, info, gpu))
 
     def _head(self, gpu: Gpu) -> list[Row]:
-        word, ink = words.state_of(gpu)
+        word, ink = phrases.state_of(gpu)
         job = self.app.live.job_on(gpu)
         first: list[Span] = [
             (f"GPU {gpu.index}", "text bold"),
@@ -162,23 +164,29 @@ class GpuScreen(ListingScreen):
             return [("nothing wrong", "muted")]
         order = {"critical": 0, "warning": 1, "info": 2}
         reason = min(gpu.reasons, key=lambda reason: order[reason.severity])
-        mark, _, ink = words.SEVERITY_MARKS[reason.severity]
+        mark, _, ink = phrases.SEVERITY_MARKS[reason.severity]
         more = f"  and {len(gpu.reasons) - 1} more, see Health" if len(gpu.reasons) > 1 else ""
         since = (
-            "" if reason.since_s is None else f" for {words.length(self.now_s - reason.since_s)}"
+            "" if reason.since_s is None else f" for {phrases.length(self.now_s - reason.since_s)}"
         )
         advice = f": {reason.advice}" if reason.advice else ""
         return [(f"{mark} {reason.text}", ink), (since, "muted"), (advice, "text"), (more, "muted")]
 
     def _show_links(self, box: BoxInfo, info: GpuInfo, gpu: Gpu) -> None:
-        matrix = self.query_one("#topology", Table)
-        columns, rows = gpu_facts.topology_rows(box, gpu.index)
-        matrix.display = bool(rows)
-        matrix.styles.height = len(rows) + 1
-        matrix.show(rows, columns)
-        legend = gpu_facts.topology_legend(box) or "How the GPUs are connected is not known."
-        self.query_one("#ways", Table).show([Row("", ((legend, "muted"),))])
-        self.query_one("#wires", Table).show(gpu_facts.link_rows(box, info, gpu))
+        ways = gpu_facts.topology_rows(box, gpu.index)
+        beside = self._beside
+        wires = gpu_facts.pcie_rows(info, gpu) + ([] if beside else ways)
+        self.query_one("#wires", Table).show(wires + gpu_facts.nvlink_rows(gpu))
+        self.query_one("#topology", Table).show(ways if beside else [])
+
+    @property
+    def _beside(self) -> bool:
+        """Whether there is room for links and topology beside each other."""
+        return self.size.width >= 130
+
+    def _show_events(self) -> None:
+        mine = [event for event in self.app.live.events if event.gpu_uuid == self.uuid]
+        self.query_one("#happened", Table).show(event_rows(mine, self.now_s, self.needle))
 
     # Tabs and spans
 
@@ -193,7 +201,9 @@ class GpuScreen(ListingScreen):
         self._charts.display = tab == "charts"
         lower = self.query_one("#lower")
         lower.display = tab in ("throttle", "processes") or strip
-        lower.set_class(strip, "-strip")
+        lower.set_class(strip or tab == "throttle", "-strip")
+        self.query_one("#happened").display = tab == "throttle"
+        self.query_one("#topology").display = self._beside
         self._charts.timeline.display = tab == "throttle" or strip
         self.query_one("#processes").display = tab == "processes" or (strip and wide)
         for name in ("links", "health", "about"):

@@ -126,7 +126,7 @@ class JobScreen(ListingScreen):
             return
         snapshot = self.app.live.snapshot
         power = job_power(job, snapshot)
-        head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s))
+        head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, min(self.size.width // 4, 48)))
         self.query_one("#kernels", Table).show(job_facts.kernel_rows(job.kernels))
         roof = job_facts.roof_line(self._roof) if job.kernels else ""
         self.query_one("#roof", Table).show([Row("", ((roof, "muted"),))])

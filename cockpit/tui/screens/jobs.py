@@ -15,17 +15,18 @@ from cockpit.tui import phrases
 from cockpit.tui.keys import bindings
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.confirm import Confirm
+from cockpit.tui.widgets.scale import duration
 from cockpit.tui.widgets.table import Column, Row, Span, Table
 
 COLUMNS: tuple[Column, ...] = (
-    Column("id", 8),
-    Column("name", 12, flex=True),
-    Column("state", 13),
-    Column("GPUs", 9),
-    Column("progress", 16),
-    Column("left", 10, right=True),
-    Column("elapsed", 12, right=True, drop=1),
-    Column("power", 7, right=True, drop=2),
+    Column("id", 6),
+    Column("name", 10, flex=True),
+    Column("state", 12),
+    Column("GPUs", 8),
+    Column("progress", 13),
+    Column("left", 8, right=True),
+    Column("elapsed", 8, right=True, drop=2),
+    Column("power", 6, right=True),
     Column("energy", 9, right=True, drop=3),
     Column("reason", 16, flex=True, drop=4),
 )
@@ -135,10 +136,15 @@ class JobsScreen(ListingScreen):
                 (job.id, "primary"),
                 (job.name, "muted" if ended else "text bold"),
                 (f"{mark} {job.state}", ink),
-                (phrases.gpu_numbers((*job.gpus, *job.slices), self.gpu_indices), "text"),
-                progress_bar(share_done(job), 12),
-                (phrases.length(left), "text"),
-                (phrases.length(phrases.elapsed(job, self.now_s)), "muted"),
+                (
+                    phrases.gpu_numbers((*job.gpus, *job.slices), self.gpu_indices).removeprefix(
+                        "GPU "
+                    ),
+                    "text",
+                ),
+                progress_bar(share_done(job), 9),
+                (_short(left), "text"),
+                (_short(phrases.elapsed(job, self.now_s)), "muted"),
                 (
                     phrases.number(None if ended else job_power(job, self.app.live.snapshot), "W"),
                     "text",
@@ -194,6 +200,10 @@ def job_power(job: Job, snapshot: Snapshot | None) -> float | None:
         if gpu.uuid in job.gpus and gpu.power_w is not None
     ]
     return sum(powers) if powers else None
+
+
+def _short(seconds: float | None) -> str:
+    return phrases.NONE if seconds is None else duration(seconds)
 
 
 def _text(row: Row) -> str:

@@ -53,9 +53,12 @@ class LaunchScreen(Screen[None]):
     }
     LaunchScreen.-wide #plugins { width: 44; margin-right: 4; }
     LaunchScreen #chosen { height: 1fr; }
-    LaunchScreen #title { height: auto; max-height: 3; margin-bottom: 1; }
+    LaunchScreen #title { height: auto; max-height: 5; margin-bottom: 1; }
     LaunchScreen #form { height: 1fr; }
-    LaunchScreen #same { height: auto; max-height: 3; color: $muted; margin-top: 1; }
+    LaunchScreen #hint { height: 2; color: $muted; }
+    LaunchScreen .note { display: none; }
+    LaunchScreen.-wide .note { display: block; }
+    LaunchScreen #same { height: auto; max-height: 3; color: $muted; }
     LaunchScreen #deed { height: 1; }
     """
 
@@ -72,6 +75,7 @@ class LaunchScreen(Screen[None]):
             with Vertical(id="chosen"):
                 yield Static(id="title", markup=False)
                 yield Vertical(id="form")
+                yield Static(id="hint", markup=False)
                 yield Static(id="same", markup=False)
                 yield Static(id="deed")
         yield KeyBar("launch")
@@ -94,12 +98,12 @@ class LaunchScreen(Screen[None]):
 
     def _entry(self, entry: Plugin | BrokenPlugin) -> Text:
         if isinstance(entry, BrokenPlugin):
-            return Text.assemble((f"✗ {entry.name}", "bold"), "\n  broken\n", no_wrap=True)
+            return Text.assemble((f"✗ {entry.name}", "bold"), "\n  broken", no_wrap=True)
         need = entry.gpus
         gpus = (
             f"{need.minimum}" if need.minimum == need.maximum else f"{need.minimum}-{need.maximum}"
         )
-        kind = f"\n  {entry.kind}, {gpus} GPU{'' if gpus == '1' else 's'}\n"
+        kind = f"\n  {entry.kind}, {gpus} GPU{'' if gpus == '1' else 's'}"
         return Text.assemble(
             (entry.title, "bold"), (kind, "dim"), no_wrap=True, overflow="ellipsis"
         )
@@ -117,6 +121,7 @@ class LaunchScreen(Screen[None]):
         holder = self.query_one("#form")
         title = self.query_one("#title", Static)
         self.query_one("#same", Static).update("")
+        self.query_one("#hint", Static).update("")
         self.query_one("#deed", Static).update("")
         for broken in self._found.broken:
             if broken.name == name:
@@ -147,6 +152,7 @@ class LaunchScreen(Screen[None]):
         for form in self.query(ParameterForm):
             line = command_line(form.plugin.name, form.texts.get(GPUS, "").strip(), form.changed())
             self.query_one("#same", Static).update(f"$ {line}")
+            self.query_one("#hint", Static).update(form.hint())
             deed = self.query_one("#deed", Static)
             if form.problems:
                 name, problem = next(iter(form.problems.items()))

@@ -17,13 +17,15 @@ from cockpit.tui.widgets.scale import Scale, short, time_ticks
 from cockpit.tui.widgets.track import Column, Track
 
 _KEPT_STRIPS = 256
+SCALES = ("power", "heat")
+"""The theme's colours for how high something stands."""
 
 
 @dataclass
 class Trace:
     """One series of a chart; `fill` draws it as an area, `dash` leaves dots out of a line.
 
-    `color` is a theme variable; an area may also run along the `power` or `heat` scale.
+    `color` is a theme variable; an area may also take the colour of its height from one of SCALES.
     """
 
     label: str
@@ -192,29 +194,36 @@ class TimeChart(Widget):
 
     def _title(self, width: int) -> tuple[tuple[str, str], ...]:
         """Title, unit, and each series with its newest value; less of it where there is no room."""
-        full = self._title_spans(gap="  ", between=" ", unit=True)
-        if _length(full) > width:
-            full = self._title_spans(gap=" ", between="", unit=False)
-        while len(full) > 1 and _length(full) > width:
-            full = full[:-1]
-        return tuple(full)
+        groups = self._title_groups(gap="  ", between=" ", unit=True)
+        if _length(groups) > width:
+            groups = self._title_groups(gap=" ", between="", unit=False)
+        while len(groups) > 1 and _length(groups) > width:
+            groups.pop()
+        return tuple(span for group in groups for span in group)
 
-    def _title_spans(self, gap: str, between: str, unit: bool) -> list[tuple[str, str]]:
-        spans = [(self.title, "text bold")]
+    def _title_groups(self, gap: str, between: str, unit: bool) -> list[list[tuple[str, str]]]:
+        groups = [[(self.title, "text bold")]]
         if unit and self._scale.unit:
-            spans.append((f" {self._scale.unit}", "muted"))
+            groups[0].append((f" {self._scale.unit}", "muted"))
         # The last drawn lies on top: it is the one that is named first.
         for trace in reversed(self.traces):
             value = trace.track.last
             shown = "—" if value is None else self._format(value)
             mark = "▆" if trace.fill else ("╌" if trace.dash else "━")
-            ink = f"{trace.color}:50" if trace.color in ("power", "heat") else trace.color
             label = f"{trace.label} " if trace.label else ""
             pad = 4 if unit else 3
-            spans += [(gap + mark + between, ink), (f"{label}{shown:>{pad}}", "text")]
+            groups.append(
+                [(gap + mark + between, self._mark_ink(trace)), (f"{label}{shown:>{pad}}", "text")]
+            )
         if self._limit:
-            spans.append((f"{gap}╌ {self._limit.label} {short(self._limit.value)}", "warning"))
-        return spans
+            groups.append([(f"{gap}╌ {self._limit.label} {short(self._limit.value)}", "warning")])
+        return groups
+
+    def _mark_ink(self, trace: Trace) -> str:
+        if trace.color not in SCALES:
+            return trace.color
+        value = trace.track.last
+        return f"{trace.color}:{round(self._scale.position(value or 0.0) * 10) * 10}"
 
     def _strip(self, row: tuple[object, ...]) -> Strip:
         width = self.size.width
@@ -244,24 +253,25 @@ class TimeChart(Widget):
         return segments
 
     def _words(self, ink: Ink, depth: float) -> str:
-        """What an ink of the plot means in this theme; fills glow towards the top of the scale."""
+        """What an ink of the plot means in this theme; fills fade towards the foot of the scale."""
         front, back = ink
         words = {"": "faint", "grid": "foreground/18", "limit": "warning"}.get(front, "")
         if front.startswith("line"):
             words = self.traces[int(front[4:])].color
         elif front.startswith("fill"):
-            words = self._fill_words(self.traces[int(front[4:])].color, depth, 100)
+            words = self._fill_words(front, round(100 - 50 * depth))
         if back.startswith("band"):
-            words += " on " + self._fill_words(self.traces[int(back[4:])].color, depth, 22)
+            words += " on " + self._fill_words(back, 22)
         elif back.startswith("fill"):
-            words += " on " + self._fill_words(self.traces[int(back[4:])].color, depth, 50)
+            words += " on " + self._fill_words(back, round(50 - 25 * depth))
         return words
 
-    @staticmethod
-    def _fill_words(color: str, depth: float, strength: int) -> str:
-        if color in ("power", "heat"):
-            return f"{color}:{round(100 * (1 - depth))}/{strength}"
-        return f"{color}/{round(strength * (1 - 0.45 * depth))}"
+    def _fill_words(self, ink: str, strength: int) -> str:
+        trace, _, level = ink[4:].partition(":")
+        color = self.traces[int(trace)].color
+        if color in SCALES:
+            return f"{color}:{level or 60}/{strength}"
+        return f"{color}/{strength}"
 
     def _axis_segments(self, ticks: tuple[tuple[int, str], ...]) -> list[Segment]:
         line = " " * self._gutter
@@ -271,5 +281,5 @@ class TimeChart(Widget):
         return [Segment(line, self._inks("muted"))]
 
 
-def _length(spans: Sequence[tuple[str, str]]) -> int:
-    return sum(len(text) for text, _ in spans)
+def _length(groups: Sequence[Sequence[tuple[str, str]]]) -> int:
+    return sum(len(text) for group in groups for text, _ in group)

@@ -80,16 +80,14 @@ class FieldView(Widget):
         columns, rows = fit(self.frame.width, self.frame.height, width, lines * 2)
         rows = max(rows // 2, 1) if dots == 1 else rows + rows % 2
         levels = [row.translate(_LEVEL_OF) for row in sample(self.frame, columns, rows)]
-        above = (lines - rows // dots) // 2
-        blank: list[tuple[bytes, bytes]] = [(b"", b"")] * above
         if dots == 1:
             drawn = [(row, b"") for row in levels]
         else:
             drawn = list(zip(levels[::2], levels[1::2], strict=True))
-        new = (blank + drawn + [(b"", b"")] * lines)[:lines]
+        new = (drawn + [(b"", b"")] * lines)[:lines]
         moved = len(new) != len(self._rows) or self._left != (width - columns) // 2
         before, self._rows, self._left = self._rows, new, (width - columns) // 2
-        self._legend_y = above + len(drawn)
+        self._legend_y = len(drawn)
         if moved:
             self.refresh()
             return

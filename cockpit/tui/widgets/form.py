@@ -72,16 +72,16 @@ class ParameterForm(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     ParameterForm { height: 1fr; scrollbar-size: 1 1; }
     ParameterForm Horizontal { height: 1; }
-    ParameterForm .name { width: 20; color: $foreground; }
-    ParameterForm Field { width: 18; background: $panel; padding: 0 1; }
+    ParameterForm .name { width: 18; color: $foreground; }
+    ParameterForm Field { width: 20; background: $panel; padding: 0 1; }
     ParameterForm Field:focus { background: $primary 25%; }
     ParameterForm .unit { width: 9; padding-left: 1; color: $muted; }
     ParameterForm .note { width: 1fr; color: $muted; }
-    ParameterForm .-bad .note { color: $error; }
+    ParameterForm .-bad .name, ParameterForm .-bad .note { color: $error; }
     """
 
     class Edited(Message):
-        """A value was changed."""
+        """A value was changed, or another field is being edited."""
 
     def __init__(self, plugin: Plugin, gpu_count: int) -> None:
         super().__init__()
@@ -96,8 +96,11 @@ class ParameterForm(VerticalScroll, can_focus=False):
         yield self._row(GPUS, str(need.default), (), "", f"{note}, or which ones, as in 0,3")
         for parameter in self.plugin.parameters:
             value = parameter.default
-            text = "" if value is None else str(value).lower() if value in (True, False) and (
-                parameter.type == "bool") else f"{value}"  # fmt: skip
+            text = (
+                "" if value is None else f"{value:g}" if parameter.type == "float" else f"{value}"
+            )
+            if parameter.type == "bool":
+                text = text.lower()
             choices = parameter.choices if parameter.type != "bool" else ("true", "false")
             note = ", ".join(choices) or parameter.wants.removesuffix(f" ({parameter.unit})")
             yield self._row(parameter.name, text, choices, parameter.unit, note)
@@ -106,13 +109,11 @@ class ParameterForm(VerticalScroll, can_focus=False):
         self, name: str, value: str, choices: Sequence[str], unit: str, note: str
     ) -> Horizontal:
         label = "GPUs" if name == GPUS else name
-        said = Static(note, classes="note", markup=False)
-        said.tooltip = note
         return Horizontal(
             Static(label, classes="name", markup=False),
             Field(name, value, choices),
             Static(unit, classes="unit", markup=False),
-            said,
+            Static(note, classes="note", markup=False),
             id=f"row-{name}",
         )
 
@@ -127,6 +128,20 @@ class ParameterForm(VerticalScroll, can_focus=False):
         event.stop()
         self.check()
         self.post_message(self.Edited())
+
+    def on_descendant_focus(self) -> None:
+        self.post_message(self.Edited())
+
+    def hint(self) -> str:
+        """What the field being edited is for, and what it may be."""
+        focused = self.screen.focused
+        name = focused.parameter if isinstance(focused, Field) else ""
+        if name == GPUS:
+            return f"How many GPUs: {self._notes['row-gpus']}"
+        for parameter in self.plugin.parameters:
+            if parameter.name == name:
+                return f"{parameter.help or parameter.name}: {parameter.wants}"
+        return ""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -149,6 +164,8 @@ class ParameterForm(VerticalScroll, can_focus=False):
             name = (row.id or "").removeprefix("row-")
             row.set_class(name in self.problems, "-bad")
             wrong = self.problems.get(name)
+            label = "GPUs" if name == GPUS else name
+            row.query_one(".name", Static).update(f"✗ {label}" if wrong else label)
             note = f"✗ {wrong}" if wrong else self._notes.get(row.id or "", "")
             row.query_one(".note", Static).update(note)
 

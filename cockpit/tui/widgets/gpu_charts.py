@@ -73,10 +73,10 @@ _CHARTS: tuple[tuple[str, str, tuple[_Line, ...]], ...] = (
         "traffic",
         "Traffic",
         (
-            _Line("nvlink_tx_bytes_per_s", "NVLink out", "accent", dash=2),
-            _Line("nvlink_rx_bytes_per_s", "in", "accent"),
-            _Line("pcie_tx_bytes_per_s", "PCIe out", "primary", dash=2),
-            _Line("pcie_rx_bytes_per_s", "in", "primary"),
+            _Line("nvlink_tx_bytes_per_s", "out", "accent", dash=2),
+            _Line("nvlink_rx_bytes_per_s", "NVLink in", "accent"),
+            _Line("pcie_tx_bytes_per_s", "out", "primary", dash=2),
+            _Line("pcie_rx_bytes_per_s", "PCIe in", "primary"),
         ),
     ),
 )

@@ -58,7 +58,7 @@ class Inks:
         return Color.parse("white")
 
     def _resolve(self, words: str) -> Style:
-        front, _, back = words.partition(" on ")
+        front, _, back = f" {words}".partition(" on ")
         parts = front.split()
         attributes = dict.fromkeys(_ATTRIBUTES.intersection(parts), True)
         colors = [part for part in parts if part not in _ATTRIBUTES]

@@ -1,7 +1,8 @@
 """From columns of readings to rows of cells: the rasteriser of the time chart. Knows no Textual.
 
 A row is its text and one ink per cell. An ink is `(front, back)`: front is what the character is
-drawn as ("line0", "fill0", "limit", "grid", ""), back what lies behind it ("band0", "fill0", "").
+drawn as ("line0", "fill0:70", "limit", "grid", ""), back what lies behind it ("band0",
+"fill0:70", ""). The number is how high a filled column stands, in steps of 10 percent of the scale.
 Lines are drawn in braille (2 by 4 dots a cell), fills in eighths of a cell.
 """
 
@@ -85,13 +86,14 @@ def _fill(
         # A reading of zero still leaves a hairline: only a gap is empty.
         level = max(round(scale.position(column[1]) * height * 8), 1)
         top = round(scale.position(column[2]) * height * 8)
+        column_ink = f"{ink}:{round(scale.position(column[1]) * 10) * 10}"
         for row in range(height - 1, -1, -1):
             eighths = level - (height - 1 - row) * 8
             if eighths > 0:
                 text[row][x] = _EIGHTHS[min(eighths, 8)]
-                front[row][x] = ink
+                front[row][x] = column_ink
             if eighths < 8:
-                if top - (height - 1 - row) * 8 < 4:
+                if top - level < 2 or top - (height - 1 - row) * 8 < 4:
                     break
                 back[row][x] = band
 
