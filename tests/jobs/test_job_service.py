@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,6 +164,12 @@ async def test_more_than_the_box_has_is_refused_with_what_would_fit(bench: Bench
     with pytest.raises(RpcError, match="no GPU GPU-nowhere"):
         await bench.submit("true", gpus=("GPU-nowhere",))
     assert (await bench.call("job.list"))["jobs"] == []
+
+
+async def test_no_job_runs_on_a_recording(bench: Bench) -> None:
+    bench.service.observe(replace(box(), source="replay"), snapshot())
+    with pytest.raises(RpcError, match="this is a recording"):
+        await bench.submit("true")
 
 
 @pytest.mark.parametrize(

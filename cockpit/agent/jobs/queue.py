@@ -114,6 +114,11 @@ class JobQueue:
 
     # GPUs
 
+    @property
+    def recording(self) -> bool:
+        """True when the box is only replayed."""
+        return self._box is not None and self._box.source == "replay"
+
     def cards(self) -> tuple[allocation.Card, ...]:
         """The GPUs as they were last observed; none before that."""
         if self._box is None or self._snapshot is None:

@@ -88,6 +88,8 @@ class JobService:
         return self._queue.show(known)
 
     async def _refuse_impossible(self, request: JobRequest) -> None:
+        if self._queue.recording:
+            raise RpcError(REFUSED, "this is a recording: no job can run on it")
         if request.gpus in (0, ()):
             return
         try:
