@@ -10,6 +10,7 @@ from typing import Any
 import pynvml
 
 from cockpit.agent.telemetry.nvml.facts import gpu_info
+from cockpit.agent.telemetry.nvml.figures import METRICS
 from cockpit.agent.telemetry.nvml.library import (
     DriverGoneError,
     GpuLostError,
@@ -20,7 +21,7 @@ from cockpit.agent.telemetry.nvml.library import (
     optional,
 )
 from cockpit.agent.telemetry.nvml.links import TOPOLOGY_WORDS, remote_bus_id
-from cockpit.agent.telemetry.nvml.readings import METRICS, Readings
+from cockpit.agent.telemetry.nvml.readings import Readings
 from cockpit.agent.telemetry.processes import ProcessTable
 from cockpit.model import Gpu, GpuInfo, NvLink
 
@@ -190,10 +191,10 @@ class Device:
             index=self.index,
             uuid=self.uuid,
             name=self.info.name,
-            errors=readings.errors,
+            errors=readings.figures.errors,
             last_xid=xid,
             last_xid_s=xid_s,
-            **readings.values,
+            **readings.figures.values,
         )
 
     def _seek(self) -> None:
@@ -230,7 +231,7 @@ class Device:
             self.steps += 1
         if readings is not None:
             readings.name_peers(self.link_peers)
-            self.nvlinks = readings.values["nvlinks"]
+            self.nvlinks = readings.figures.values["nvlinks"]
             self.gpu = replace(self.gpu, nvlinks=self.nvlinks)
         peers = {peer for peer in self.link_peers.values() if peer is not None}
         self.info = replace(self.info, nvlink_peers=tuple(sorted(peers)))
