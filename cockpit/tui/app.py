@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from cockpit.errors import CockpitError
 from cockpit.model import Snapshot
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
-from cockpit.tui.keys import bindings, unknown_actions
+from cockpit.tui.keys import Action, bindings, unknown_actions
 from cockpit.tui.live import Live, LiveScreen
 from cockpit.tui.memory import Memory
 from cockpit.tui.pictures import save_picture
@@ -140,8 +141,15 @@ class CockpitApp(App[None]):
         else:
             self.switch_mode(mode)
 
+    async def do(self, action: Action, screen: Screen[Any]) -> None:
+        """Do what a key of `screen` would do."""
+        await self.run_action(action.run, self if "everywhere" in action.where else screen)
+
     async def action_back(self) -> None:
-        """Close what is on top; from another place, go home to the wall."""
+        """Close what is open or on top; from another place, go home to the wall."""
+        step_back = getattr(self.screen, "step_back", None)
+        if step_back is not None and step_back():
+            return
         if len(self.screen_stack) > 1:
             self.pop_screen()
         elif self.current_mode != "wall":
@@ -157,8 +165,15 @@ class CockpitApp(App[None]):
         """List the keys of this place; Enter runs one."""
         from cockpit.tui.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.screen))
+        below = self.screen
+        if isinstance(below, HelpScreen):
+            return
+
+        async def do_chosen(action: Action | None) -> None:
+            if action is not None and action.name != "help":
+                await self.do(action, below)
+
+        self.push_screen(HelpScreen(below), do_chosen)
 
     def action_choose_theme(self) -> None:
         """Choose a theme with a preview."""
@@ -235,15 +250,15 @@ class CockpitApp(App[None]):
     def show_shell(self, screen: Screen[Any]) -> None:
         """Bring header and banner of a screen up to date."""
         for header in screen.query(Header):
-            header.show(self.live.stale)
+            header.show()
         for banner in screen.query(Banner):
             banner.show_live(self.live)
 
     def _tick(self) -> None:
         """Once a second: clocks, ages, and whether the terminal is still there."""
-        if _terminal_gone():
-            self.exit(return_code=1)
-            return
+        if not self.is_headless and _terminal_gone():
+            # Leaving in order would write to what is not there any more.
+            signal.raise_signal(signal.SIGHUP)
         for screen in self._seen():
             self.show_shell(screen)
             tick = getattr(screen, "on_second", None)
@@ -272,8 +287,8 @@ class CockpitApp(App[None]):
 
 
 def _terminal_gone() -> bool:
-    if not sys.__stdin__ or not sys.__stdin__.isatty():
-        return False
+    if sys.__stdin__ is None:
+        return True
     poll = select.poll()
     poll.register(sys.__stdin__.fileno(), 0)
     return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))

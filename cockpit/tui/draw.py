@@ -19,6 +19,8 @@ Line = tuple[str, tuple[Run, ...]]
 _ACROSS = " ▏▎▍▌▋▊▉█"
 _UP = " ▁▂▃▄▅▆▇█"
 LIMIT = "╌"
+LOW = 5
+"""Charts of fewer rows than this would show bands, not a gradient."""
 
 
 def eighths(value: float | None, top: float, cells: int) -> int:
@@ -55,7 +57,7 @@ def area(
     level. The crest is bright and the body calm. `limit` is a dashed line in the row of its level.
     """
     limit_row = min(height - 1, max(0, (limit - 1) // 8)) if limit > 0 else -1
-    own = [_step(scale, level / (height * 8)) for level in levels] if height < 3 else None
+    own = [_step(scale, level / (height * 8)) for level in levels] if height < LOW else None
     rows = []
     for row in range(height - 1, -1, -1):
         front = _step(scale, (row + 0.5) / height)
@@ -67,7 +69,7 @@ def area(
                 runs.append(sky)
             else:
                 color = own[column] if own else front
-                runs.append((_UP[min(above, 8)], color if above <= 10 else color + ":body"))
+                runs.append((_UP[min(above, 8)], color if above <= 8 else color + ":body"))
         rows.append(join(runs))
     return tuple(rows)
 

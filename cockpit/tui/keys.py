@@ -118,7 +118,14 @@ def shown_keys(action: Action, overrides: Mapping[str, str]) -> str:
 def shown_key(key: str) -> str:
     """One key as people write it."""
     key = key.strip()
-    names = {"escape": "Esc", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn"}
+    names = {
+        "escape": "Esc",
+        "enter": "Enter",
+        "pageup": "PgUp",
+        "pagedown": "PgDn",
+        "home": "Home",
+        "end": "End",
+    }
     if key.startswith("ctrl+"):
         return "^" + key[5:]
     return names.get(key) or format_key(key)

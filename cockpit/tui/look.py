@@ -14,7 +14,7 @@ from textual.color import Color
 
 from cockpit.tui.themes import STEPS
 
-BODY = 0.36
+BODY = 0.3
 """How far the body of a chart has gone to the background below its crest."""
 
 FADED = 0.5

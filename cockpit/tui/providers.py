@@ -51,10 +51,8 @@ class CockpitCommands(Provider):
             if action.name in ("palette", "up", "down", "left", "right"):
                 continue
             shown = keys.shown_keys(action, self._cockpit.terminal.keys)
-            yield action.help, f"key: {shown}", partial(self._run, action.run)
-
-    async def _run(self, action: str) -> None:
-        await self._cockpit.screen.run_action(action)
+            run = partial(self._cockpit.do, action, self.screen)
+            yield action.help, f"key: {shown}", run
 
     def _gpus(self) -> Iterator[Command]:
         app = self._cockpit

@@ -68,7 +68,7 @@ def broken(tmp_path: Path, text: str, name: str = "mine") -> str:
 
 
 def toml(**changes: str) -> str:
-    colors = {role: "#102030" for role in ROLES} | changes
+    colors = dict.fromkeys(ROLES, "#102030") | changes
     return "[colors]\n" + "".join(f'{role} = "{value}"\n' for role, value in colors.items())
 
 

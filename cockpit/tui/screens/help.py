@@ -36,11 +36,6 @@ class HelpScreen(ListDialog):
             text, id=action.name, disabled=not action.run
         )
 
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Do it, as if its key had been pressed in the place."""
-        chosen = next(action for action in keys.ACTIONS if action.name == event.option_id)
-        below = self._below
-        app = self.app
-        await self.dismiss(None)
-        if chosen.name != "help":
-            app.call_later(below.run_action, chosen.run)
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Close, and leave it to the app to do what was chosen."""
+        self.dismiss(next(action for action in keys.ACTIONS if action.name == event.option_id))

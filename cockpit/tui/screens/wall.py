@@ -236,9 +236,13 @@ class WallScreen(Screen[None]):
         box.add_class("-open")
         box.focus()
 
-    def action_back(self) -> None:
-        """Close the filter."""
-        self._close_filter(clear=True)
+    def step_back(self) -> bool:
+        """Let go of the filter; whether there was one."""
+        box = self.query_one("#filter", Input)
+        filtered = box.has_class("-open") or bool(box.value)
+        if filtered:
+            self._close_filter(clear=True)
+        return filtered
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing, and select the first match."""

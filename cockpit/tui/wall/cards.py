@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.geometry import Region
 
-from cockpit.model import Gpu, GpuInfo, Job
+from cockpit.model import Gpu, GpuInfo, Job, Process
 from cockpit.tui.draw import Line, Run, area, blank, crop, eighths, gauge, spread, width_of
 from cockpit.tui.wall.rows import heat, level
 from cockpit.tui.wall.scene import Scene, Trails, power_top
@@ -14,6 +14,7 @@ from cockpit.tui.wall.words import (
     all_processes,
     clip,
     clock,
+    gib,
     mark,
     number,
     rate,
@@ -43,7 +44,7 @@ class Card:
         width = region.width
         self._figures = 30 if width >= 66 else 24 if width >= 56 else 19
         self._chart = width - self._figures - _SCALE - 2
-        self._heat_rows = 2 if self._body >= _ROOMY else 1
+        self._heat_rows = max(2, self._body // 4) if self._body >= _ROOMY else 1
         self._foot_rows = 1 if self._body >= _ROOMY else 0
         self._power_rows = self._body - self._heat_rows - self._foot_rows
 
@@ -80,10 +81,12 @@ class Card:
                 left.append((f"{number(gpu.sm_clock_mhz, 5)} MHz ", "muted"))
         if word:
             left.append((f" {word} ", color))
-        if gpu.state == "lost":
-            doing = "since " + clock(gpu.lost_since_s, seconds=False) if gpu.lost_since_s else ""
         room = width - width_of(left) - 2
-        pace = _pace(job, room - len(doing) - 2) if job else _command(gpu, room - len(doing) - 2)
+        rest = room - len(doing) - 2
+        if gpu.state == "lost":
+            pace = f"  #{job.id} {clip(job.name, 20)}" if job else ""
+        else:
+            pace = _pace(job, rest) if job else _command(gpu, rest)
         right: list[Run] = [
             (clip(doing, max(4, room)), doing_color),
             (pace, "muted"),
@@ -124,7 +127,7 @@ class Card:
             eighths(None if value is None else value - COOL_C, HOT_C - COOL_C, height)
             for value in trails.temperature_c.columns(width)
         )
-        labels = [f"{HOT_C:.0f}°", f"{COOL_C:.0f}°"] if height == 2 else ["°C"]
+        labels = [f"{HOT_C:.0f}°", *[""] * (height - 2), f"{COOL_C:.0f}°"] if height > 1 else ["°C"]
         warmth = [
             ((f"{label:>4} ", "muted"), *row)
             for label, row in zip(labels, area(levels, height, "heat"), strict=True)
@@ -163,7 +166,15 @@ class Card:
             rows.append(
                 self._traffic("NVLink", gpu.nvlink_rx_bytes_per_s, gpu.nvlink_tx_bytes_per_s)
             )
+        if self._body > len(rows) + 2:
+            rows += [(), *(self._process(process) for process in all_processes(gpu))]
         return rows
+
+    def _process(self, process: Process) -> tuple[Run, ...]:
+        who = f"{process.user or NONE} {process.command or process.pid}"
+        size = gib(process.memory_used_bytes)
+        room = self._figures - len(size) - 2
+        return spread(((clip(who, room), "muted"),), ((f" {size} ", "foreground"),), self._figures)
 
     def _gauge(self, name: str, percent: float | None, front: str) -> tuple[Run, ...]:
         width = self._figures - 9

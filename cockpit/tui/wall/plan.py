@@ -8,7 +8,7 @@ from textual.geometry import Region
 
 CARD_WIDTH, CARD_HEIGHT = 60, 10
 """A card of about this size shows everything."""
-CARD_LEAST_WIDTH, CARD_LEAST_HEIGHT, CARD_MOST_HEIGHT = 46, 5, 24
+CARD_LEAST_WIDTH, CARD_LEAST_HEIGHT = 46, 5
 GAP = 2
 SIDE_FROM_WIDTH, SIDE_FROM_HEIGHT, SIDE_WIDTH = 160, 30, 50
 NOWHERE = Region(0, 0, 0, 0)
@@ -45,7 +45,10 @@ def plan(width: int, height: int, count: int) -> Plan:
     columns, cards = _cards(width, height - below, count)
     if cards:
         bottom = max(card.bottom for card in cards) + 1
-        return Plan(cards, columns, NOWHERE, *_strip(width, bottom, height - bottom))
+        chart, jobs, events = _strip(width, bottom, height - bottom)
+        # One GPU's own chart is the box's chart: its place is better used for jobs.
+        chart, jobs = (jobs, chart) if count == 1 else (chart, jobs)
+        return Plan(cards, columns, NOWHERE, chart, jobs, events)
     return _table(width, height, count)
 
 
@@ -61,7 +64,6 @@ def _cards(width: int, height: int, count: int) -> tuple[int, tuple[Region, ...]
     worth, columns, card_width, card_height = best
     if not worth:
         return 1, ()
-    card_height = min(card_height, CARD_MOST_HEIGHT)
     gap = 1 if card_height > CARD_LEAST_HEIGHT else 0
     return columns, tuple(
         Region(
@@ -75,6 +77,14 @@ def _cards(width: int, height: int, count: int) -> tuple[int, tuple[Region, ...]
 
 
 def _with_side(cards: tuple[Region, ...], columns: int, left: int, height: int) -> Plan:
+    if len(cards) == 1:
+        half = height // 2
+        return Plan(
+            cards,
+            columns,
+            jobs=Region(left, 0, SIDE_WIDTH, half),
+            events=Region(left, half + 1, SIDE_WIDTH, height - half - 1),
+        )
     chart = max(6, height // 5)
     jobs = (height - chart - 2) // 2
     return Plan(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.geometry import Region
 
-from cockpit.model import Gpu
+from cockpit.model import Gpu, reason_line
 from cockpit.tui.draw import Line, Run, bar, crop, eighths, shade
 from cockpit.tui.wall.scene import Scene, bridged, power_top
-from cockpit.tui.wall.words import clip, gib, mark, number, slice_name, work
+from cockpit.tui.wall.words import clip, gib, mark, number, slice_name, work, worst
 
 _FIXED = 46
 """Cells taken by everything but the bar and the work."""
@@ -55,7 +55,7 @@ class GpuRows:
             pointer,
             (f"{gpu.index:>2}", "*foreground" if gpu.state != "lost" else "*error"),
             self._bridge(position, gpu),
-            *self._figures(gpu),
+            *(self._lost(gpu) if gpu.state == "lost" else self._figures(gpu)),
             (f"  {word:<6}", color),
             *(_slices(gpu) if gpu.slices else ()),
             (clip(doing, self._work), doing_color),
@@ -64,18 +64,20 @@ class GpuRows:
             runs = [(text, "faint") for text, _ in runs]
         return back, crop(runs, self.region.width)
 
+    def _lost(self, gpu: Gpu) -> list[Run]:
+        """Where its figures were: why it is lost, and what to do."""
+        reason = worst(gpu)
+        text = reason_line(reason) if reason else "does not answer"
+        width = self._bar + 33
+        return [(f"{clip(text, width - 1):<{width}}", "error")]
+
     def _figures(self, gpu: Gpu) -> list[Run]:
         info = self._scene.info(gpu)
         top = power_top(gpu, info)
         hot = (info.temperature_slowdown_c if info else None) or 90.0
-        dead = gpu.state == "lost"
         sm = gpu.sm_active_percent if gpu.sm_active_percent is not None else gpu.utilization_percent
         return [
-            *(
-                ((("·" * self._bar), "faint"),)
-                if dead
-                else bar(eighths(gpu.power_w, top, self._bar), self._bar, "power")
-            ),
+            *bar(eighths(gpu.power_w, top, self._bar), self._bar, "power"),
             (number(gpu.power_w, 5), "*foreground"),
             (number(gpu.temperature_c, 4), heat(gpu.temperature_c, hot)),
             (number(sm, 5), level("activity-sm", sm)),

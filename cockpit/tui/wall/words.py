@@ -145,9 +145,8 @@ def mark(gpu: Gpu) -> tuple[str, str]:
 def work(gpu: Gpu, job: Job | None) -> tuple[str, str]:
     """What a GPU does, in a few words, and their colour."""
     if gpu.state == "lost":
-        reason = worst(gpu)
-        since = clock(gpu.lost_since_s, seconds=False) + " " if gpu.lost_since_s else ""
-        return since + (reason.text if reason else "does not answer"), "error"
+        since = f"since {clock(gpu.lost_since_s, seconds=False)}" if gpu.lost_since_s else ""
+        return since, "error"
     if job is not None:
         return f"#{job.id} {job.name}", "foreground"
     users = sorted({process.user or "someone" for process in all_processes(gpu)})

@@ -11,8 +11,8 @@ from cockpit.model import BoxInfo
 from cockpit.tui.draw import Line, Run, spread, width_of
 from cockpit.tui.live import Live
 from cockpit.tui.wall.scene import budget
-from cockpit.tui.widgets.board import Board
 from cockpit.tui.wall.words import KWH, clip, clock, gib, kilowatts, span
+from cockpit.tui.widgets.board import Board
 
 if TYPE_CHECKING:
     from cockpit.tui.app import CockpitApp

@@ -50,7 +50,7 @@ class KeyBar(Board):
         """Do what was clicked."""
         for start, end, action in self._spots:
             if start <= event.x < end and action.run:
-                await self.run_action(action.run, self.screen)
+                await self.app.do(action, self.screen)
 
 
 class _Keys:
