@@ -106,7 +106,7 @@ class TestDemo:
         assert len(processes) >= 8
         for process in processes:
             assert process.pid > 4_194_304
-            assert (process.command or "").startswith("demo: ")
+            assert (process.command or "").endswith(" --demo")
             assert process.job is None
             assert not process.mine
         assert len({process.pid for process in processes}) == len(processes)
@@ -161,3 +161,19 @@ class TestDemo:
         gpus = Box(demo=True, gpu_count=count).sample().gpus
         assert len(gpus) == count
         assert gpus[-1].processes == ()
+
+
+def test_a_demo_has_a_past_that_leads_up_to_now() -> None:
+    box = Box(demo=True)
+    past = list(box.source.past(120))
+    now = box.sample(0.0)
+    times = [sample.time_s for sample in past]
+    assert times == [now.time_s - back for back in range(120, 0, -1)]
+    assert any(sample.gpus[4].power_w != past[0].gpus[4].power_w for sample in past)
+    last, first_now = past[-1].gpus[0], now.gpus[0]
+    assert last.energy_j is not None and first_now.energy_j is not None
+    assert first_now.energy_j > last.energy_j
+
+
+def test_a_box_without_demo_has_no_past() -> None:
+    assert list(Box().source.past(120)) == []

@@ -102,7 +102,7 @@ def agent_pid(environment: dict[str, str]) -> int:
         check=True,
         capture_output=True,
     )
-    return int(json.loads(answer.stdout)["pid"])
+    return int(json.loads(answer.stdout)["agents"][0]["pid"])
 
 
 def status_beside_gpustat(environment: dict[str, str], rounds: int = 15) -> None:

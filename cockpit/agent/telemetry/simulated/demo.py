@@ -50,10 +50,10 @@ def tenants(gpu_count: int, seed: int) -> tuple[Tenant, ...]:
     sliced = sliced_gpu(gpu_count)
     whole = [index for index in range(gpu_count - 1) if index != sliced]
     wanted = [
-        *[("demo: llm-train", _training, 71.4)] * 4,
-        *[("demo: llm-serve", _serving, 68.2)] * 2,
-        ("demo: wind-tunnel", _simulation, 22.3),
-        ("demo: notebook", _holding, 31.0),
+        *[("llm-train --demo", _training, 71.4)] * 4,
+        *[("llm-serve --demo", _serving, 68.2)] * 2,
+        ("wind-tunnel --demo", _simulation, 22.3),
+        ("notebook --demo", _holding, 31.0),
     ]
     found = [
         _tenant(number, index, command, shape, gib, seed)
@@ -61,9 +61,9 @@ def tenants(gpu_count: int, seed: int) -> tuple[Tenant, ...]:
     ]
     if sliced is not None:
         on_slices = (
-            ("demo: vision", _vision, 21.5),
-            ("demo: embeddings", _serving, 9.2),
-            ("demo: notebook", _holding, 3.1),
+            ("vision --demo", _vision, 21.5),
+            ("embeddings --demo", _serving, 9.2),
+            ("notebook --demo", _holding, 3.1),
         )
         for place, (command, shape, gib) in zip(PLACES, on_slices, strict=True):
             found.append(_tenant(len(found), sliced, command, shape, gib, seed, place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cockpit.agent.health import xids
@@ -54,6 +54,7 @@ class SimulatedSource:
         self._running = loads
         self._clock = clock
         self._sampled_s: float | None = None
+        self._demo = settings.simulate.demo
         self._slots = _slots(settings, self._box)
         # Faults may be asked for from any thread; they happen at the next sample.
         self._asked: deque[tuple[Fault, bool]] = deque(
@@ -82,7 +83,19 @@ class SimulatedSource:
 
     def sample(self) -> Sample:
         """Every GPU now, and the XIDs of the faults that have begun since the last sample."""
-        now_s = self._clock()
+        return self._sample_at(self._clock())
+
+    def past(self, seconds: int) -> Iterator[Sample]:
+        """What a demo would have shown until now, one sample a second, oldest first.
+
+        Empty without `demo`: a simulated box that only follows real jobs has no past of its own.
+        """
+        if self._demo and self._sampled_s is None:
+            now_s = self._clock()
+            for back in range(seconds, 0, -1):
+                yield self._sample_at(now_s - back)
+
+    def _sample_at(self, now_s: float) -> Sample:
         first = self._sampled_s is None
         seconds = max(0.0, now_s - (now_s if self._sampled_s is None else self._sampled_s))
         self._sampled_s = now_s
