@@ -122,17 +122,18 @@ class Flow:
         return self._source.numpy().reshape(19, self.nz, self.ny, self.nx)
 
     def _start(self, density: Any, velocity: Any) -> None:
-        """Equilibrium everywhere, one population at a time to spare memory."""
-        squares = 1.5 * (velocity * velocity).sum(axis=0)
-        for i in range(19):
-            cu = 3.0 * sum(
-                float(parts[i]) * velocity[axis]
-                for axis, parts in enumerate((kernels.CX, kernels.CY, kernels.CZ))
-            )
-            weight = kernels.WEIGHTS[i]
-            values = weight * (density - 1.0 + density * (cu + 0.5 * cu * cu - squares))
-            part = wp.array(values.ravel(), dtype=wp.float32, device="cpu")
-            wp.copy(self._source, part, dest_offset=i * self.cells, count=self.cells)
+        rows = np.moveaxis(velocity, 0, -1).reshape(-1, 3)
+        wp.launch(
+            kernels.start_at_equilibrium,
+            dim=self.cells,
+            inputs=[
+                self._source,
+                wp.array((density - 1.0).ravel(), dtype=wp.float32, device=self.device),
+                wp.array(rows, dtype=wp.vec3, device=self.device),
+                self.cells,
+            ],
+            device=self.device,
+        )
 
 
 def _with_edges(flags: Any) -> Any:

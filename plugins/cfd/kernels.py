@@ -159,6 +159,22 @@ def bounded(
 
 
 @wp.kernel
+def start_at_equilibrium(
+    populations: wp.array(dtype=wp.float32),
+    deviation: wp.array(dtype=wp.float32),
+    velocity: wp.array(dtype=wp.vec3),
+    cells: int,
+):
+    """The state at the start, from each cell's density less 1 and its velocity."""
+    cell = wp.tid()
+    for i in range(19):
+        c = wp.vec3(wp.static(float(CX[i])), wp.static(float(CY[i])), wp.static(float(CZ[i])))
+        populations[i * cells + cell] = equilibrium(
+            deviation[cell], velocity[cell], c, wp.static(WEIGHTS[i])
+        )
+
+
+@wp.kernel
 def stream_collide(
     source: wp.array(dtype=wp.float32),
     target: wp.array(dtype=wp.float32),

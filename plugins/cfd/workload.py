@@ -20,6 +20,9 @@ CPU_HEIGHT, GPU_HEIGHT = 80, 192
 BATCH_SHARE = 1.25
 """A batch lasts this part of a frame's time, so that showing it fits in between."""
 
+GROWTH = 8
+"""One batch to the next, at most: a lucky first measurement must not make a batch of minutes."""
+
 
 def main() -> int:
     if job.stopping:
@@ -66,7 +69,7 @@ def _run(tunnel: Tunnel, device: Any, steps: int, frame_s: float) -> int:
         if not _show(tunnel, flow, steps):
             job.message(f"The flow became unstable by step {flow.steps}.", "error")
             return 1
-        batch = max(1, round(count * frame_s / BATCH_SHARE / seconds))
+        batch = max(1, min(GROWTH * count, round(count * frame_s / BATCH_SHARE / seconds)))
     ended = "Stopped as asked" if flow.steps < steps else "Done"
     job.message(f"{ended} after {flow.steps:,} of {steps:,} steps.")
     return 0
