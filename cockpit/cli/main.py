@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -53,14 +54,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _crashed(error)
+        _drop_output()
+        print(f"cockpit: what was to be written does not fit: {error.strerror}", file=sys.stderr)
+        return 1
     except Exception as error:
-        from cockpit.cli.crash import report
-
-        return report(error)
+        return _crashed(error)
     return code
+
+
+def _drop_output() -> None:
+    """Lose what is still buffered: the interpreter writes it at its end, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _crashed(error: Exception) -> int:
+    from cockpit.cli.crash import report
+
+    return report(error)
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -128,6 +128,19 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.returncode == 141
 
 
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cockpit", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"cockpit: what was to be written does not fit: No space left on device\n"
+
+
 def test_an_ascii_terminal_gets_question_marks_and_no_crash(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cockpit", "stätus"],
