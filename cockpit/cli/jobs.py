@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 import time
 
@@ -118,7 +119,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         "Job": f"{job.id} · {job.name}",
         "State": f"{job.state}: {job.reason}" if job.reason else job.state,
         "Plugin": job.plugin or DASH,
-        "Command": " ".join(job.command),
+        "Command": shlex.join(job.command),
         "Box": job.box,
         "GPUs": gpu_names(job, info) if info else ",".join(job.gpus) or DASH,
         "Submitted": local_time(job.submitted_s),

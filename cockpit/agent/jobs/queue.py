@@ -18,8 +18,9 @@ from cockpit.agent.jobs.store import JobStore
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
 
-LOOK_EVERY_S = 0.25
-"""How often a running job's files are looked at; also the most often that a job is published."""
+LOOK_FIRST_S, LOOK_MOST_S = 0.25, 1.0
+"""How often a running job's files are looked at: more often while it reports; never more than four
+times a second, which is also the most often that a job is published."""
 
 
 class JobQueue:
@@ -176,12 +177,16 @@ class JobQueue:
     async def _follow(self, record: Record) -> None:
         """Look at a job's files until it has ended, and then let go of what it had."""
         loop, running = asyncio.get_running_loop(), record.running
+        delay_s = LOOK_FIRST_S
         if running is not None:
             loop.add_reader(running.news, _drain, running.news, record.wake)
         try:
             while not await self._looked(record):
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(record.wake.wait(), LOOK_EVERY_S)
+                    await asyncio.wait_for(record.wake.wait(), delay_s)
+                # Only a job that was started here has a pipe that tells of its end.
+                quick = record.reported or running is None
+                delay_s = LOOK_FIRST_S if quick else min(1.5 * delay_s, LOOK_MOST_S)
                 record.wake.clear()
             self._end(record)
         finally:
@@ -202,7 +207,7 @@ class JobQueue:
         """Take in what is new; True when the job has ended."""
         alive = self._executor.alive(record.directory)
         record.refresh()
-        record.events().read()
+        record.reported = record.events().read()
         if not alive and not record.ended:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(self._executor.bury, record.directory)

@@ -29,6 +29,8 @@ class Record:
     running: Running | None = None
     """Its process, if this agent started it."""
     tail: EventTail | None = None
+    reported: bool = False
+    """True if there was something new in it at the last look."""
     account: Account | None = None
     observed_s: float | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
