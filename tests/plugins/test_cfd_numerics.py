@@ -207,3 +207,15 @@ def test_pictures_mark_the_obstacle_and_show_the_stream(cfd: SimpleNamespace) ->
 
 def test_the_roof_is_measured_in_bytes_per_second(cfd: SimpleNamespace) -> None:
     assert 1e8 < cfd.roofline.measured_bandwidth("cpu") < 1e13
+
+
+def test_the_same_source_compiles_for_an_h100(cfd: SimpleNamespace, tmp_path: Path) -> None:
+    """To machine code for compute capability 9.0, which needs no GPU."""
+    import warp
+
+    warp.compile_aot_module(
+        cfd.kernels, arch=90, module_dir=str(tmp_path), use_ptx=False, strip_hash=True
+    )
+    (binary,) = tmp_path.glob("*.cubin")
+    assert binary.read_bytes()[:4] == b"\x7fELF"
+    assert b"stream_collide" in binary.read_bytes()
