@@ -1,10 +1,14 @@
 """A home of its own for the commands' tests, with real agents on the simulated box."""
 
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +63,22 @@ def cockpit(
         return Result(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def start(cli_home: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command line as a process of its own, at home in `cli_home`; ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str, **options: Any) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = {**os.environ, **cli_home, **options.pop("variables", {})}
+        command = [sys.executable, "-m", "cockpit", *words]
+        started.append(subprocess.Popen(command, env=environment, **{**pipes, **options}))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -59,20 +57,14 @@ def test_where_there_is_no_terminal_the_status_is_printed_and_said(cockpit) -> N
     assert "not a terminal" in found.err
 
 
-def test_watching_prints_again_until_interrupted(cli_home, cockpit) -> None:
+def test_watching_prints_again_until_interrupted(start, cockpit) -> None:
     cockpit("status", "--simulate")
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "cockpit", "status", "--simulate", "--json", "--watch", "0.2"],
-        env={**os.environ, **cli_home},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert watcher.stdout is not None
+    watcher = start("status", "--simulate", "--json", "--watch", "0.2")
     lines = [json.loads(watcher.stdout.readline()) for _ in range(2)]
     watcher.send_signal(signal.SIGINT)
     _, errors = watcher.communicate(timeout=30)
     assert lines[1]["time_s"] > lines[0]["time_s"]
-    assert (watcher.returncode, errors) == (130, b"")
+    assert (watcher.returncode, errors) == (130, "")
 
 
 def test_a_lost_gpu_is_an_exit_code_a_line_and_an_event(cockpit, tmp_path: Path) -> None:
@@ -130,14 +122,9 @@ def test_events_without_any_say_so_on_stderr(cockpit) -> None:
     assert found.code == 0 and found.out == "" and "nothing happened" in found.err
 
 
-def test_following_events_prints_those_that_come(cli_home, cockpit) -> None:
+def test_following_events_prints_those_that_come(start, cockpit) -> None:
     cockpit("status", "--simulate", "nvl")
-    follower = subprocess.Popen(
-        [sys.executable, "-m", "cockpit", "events", "--simulate", "nvl", "--follow", "--json"],
-        env={**os.environ, **cli_home},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    follower = start("events", "--simulate", "nvl", "--follow", "--json")
     options = GlobalOptions(simulate="nvl")
 
     async def break_it() -> None:
@@ -145,10 +132,7 @@ def test_following_events_prints_those_that_come(cli_home, cockpit) -> None:
             await box.inject_fault(2, "xid")
 
     run_async(break_it())
-    assert follower.stdout is not None
     event = json.loads(follower.stdout.readline())
-    follower.terminate()
-    follower.communicate(timeout=30)
     assert (event["schema"], event["gpu_index"]) == (1, 2)
 
 
@@ -178,11 +162,8 @@ def test_looking_for_an_agent_starts_none(cockpit) -> None:
     assert "simulated-sxm-demo" not in names
 
 
-def test_an_agent_in_the_foreground_stays_until_it_is_told(cli_home, cockpit) -> None:
-    words = [sys.executable, "-m", "cockpit", "agent", "--simulate", "pcie", "--demo"]
-    foreground = subprocess.Popen(
-        words, env={**os.environ, **cli_home}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def test_an_agent_in_the_foreground_stays_until_it_is_told(start, cockpit) -> None:
+    foreground = start("agent", "--simulate", "pcie", "--demo")
     wait_for(lambda: cockpit("agent", "status", "--simulate", "--demo").code == 0)
     second = cockpit("agent", "--simulate", "--demo")
     assert second.code == 1 and "runs already" in second.err
@@ -191,16 +172,10 @@ def test_an_agent_in_the_foreground_stays_until_it_is_told(cli_home, cockpit) ->
     assert foreground.returncode == 0
 
 
-def test_metrics_are_printed_once_and_served(cli_home, cockpit) -> None:
+def test_metrics_are_printed_once_and_served(start, cockpit) -> None:
     page = cockpit("metrics", "--simulate").out
     assert len(re.findall(r"^DCGM_FI_DEV_POWER_USAGE\{", page, re.MULTILINE)) == 10
-    server = subprocess.Popen(
-        [sys.executable, "-m", "cockpit", "metrics", "--simulate", "--listen", "127.0.0.1:0"],
-        env={**os.environ, **cli_home},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stderr is not None
+    server = start("metrics", "--simulate", "--listen", "127.0.0.1:0")
     address = server.stderr.readline().split()[-1]
     with urllib.request.urlopen(address, timeout=30) as answer:
         served = answer.read().decode()
