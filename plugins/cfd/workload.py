@@ -95,7 +95,7 @@ def _show(tunnel: Tunnel, flow: Any, steps: int) -> bool:
     job.metrics(step=flow.steps, drag=drag, lift=lift)
     speed, vorticity = fields(flow.slice(tunnel.depth // 2, tunnel.block), tunnel.block)
     job.frame("speed", speed, low=0.0, high=1.6, step=flow.steps)
-    limit = 8.0 / tunnel.diameter
+    limit = 5.0 / tunnel.diameter
     job.frame("vorticity", vorticity, low=-limit, high=limit, step=flow.steps)
     return bool(np.isfinite(drag))
 
