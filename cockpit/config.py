@@ -16,6 +16,7 @@ from typing import Any, Literal
 from cockpit import paths
 from cockpit.errors import UsageError
 from cockpit.settings import AgentSettings, SimulateSettings, TerminalSettings, Thresholds
+from cockpit.shipped import shipped
 
 SYSTEM_FILE = Path("/etc/cockpit/cockpit.toml")
 
@@ -156,7 +157,7 @@ def load(extra: str | Path | None = None, overrides: Mapping[str, Any] | None = 
     if problems:
         raise UsageError(
             "\n  ".join(str(problem) for problem in problems),
-            "`cockpit config show` lists every key; docs/configuration.md explains them.",
+            f"{shipped('cockpit.toml')} explains every key.",
         )
     return config
 

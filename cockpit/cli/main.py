@@ -109,6 +109,8 @@ def run_command(name: str, words: list[str], options: GlobalOptions) -> int:
         prog=f"cockpit {name}", description=_sentence(COMMANDS[name][0]), allow_abbrev=False
     )
     command.add_arguments(parser)
+    everywhere = "`cockpit --help` lists the options that every command takes."
+    parser.epilog = f"{parser.epilog} {everywhere}" if parser.epilog else everywhere
     return command.run(parser.parse_args(words, argparse.Namespace(options=options)))
 
 
