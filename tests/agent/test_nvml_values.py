@@ -195,6 +195,15 @@ def test_activity_waits_for_a_second_sample_and_is_not_asked_twice_within_100_ms
     assert box.gpu(0, seconds=0.05).sm_active_percent == read
 
 
+def test_the_source_rests_after_it_opened_so_that_the_first_sample_has_activity(
+    open_box: OpenBox,
+) -> None:
+    box = open_box()
+    gpu = box.sample(box.rested_s + 0.001).gpus[0]
+    assert gpu.sm_active_percent is not None
+    assert gpu.errors == {}
+
+
 def test_a_figure_that_the_gpu_does_not_have_is_none_with_its_error(
     open_box: OpenBox, standin: Standin
 ) -> None:

@@ -23,10 +23,19 @@ class NvmlBox:
     def __init__(self, standin: Standin, settings: AgentSettings) -> None:
         self.standin = standin
         self.now_s = 50_000.0
+        self.rested_s = 0.0
         self.source = NvmlSource(
-            settings, ProcessTable(), clock=lambda: self.now_s, wall=lambda: 1e9 + self.now_s
+            settings,
+            ProcessTable(),
+            clock=lambda: self.now_s,
+            wall=lambda: 1e9 + self.now_s,
+            rest=self.rest,
         )
         self.opened: BoxInfo = self.source.open()
+
+    def rest(self, seconds: float) -> None:
+        """Where the source would sleep."""
+        self.rested_s += seconds
 
     def pass_on(self, seconds: float = 1.0) -> None:
         """Let time pass, for the source and for the GPUs."""

@@ -15,11 +15,13 @@
 #include "standin.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -171,6 +173,26 @@ void control_refresh(void) {
     pthread_mutex_unlock(&lock);
 }
 
+double steady_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Sleeps until the control file is written to: as a real driver's wait, it costs nothing. */
+void control_wait(double seconds) {
+    char news[4096];
+    int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct pollfd ready = {watch, POLLIN, 0};
+    if (watch >= 0 && opened[0])
+        inotify_add_watch(watch, opened, IN_MODIFY);
+    /* What was written before the watch began is seen now. */
+    if (!text || !memcmp(text, stamp, STAMP_SIZE))
+        if (poll(&ready, 1, (int)(seconds * 1e3) + 1) > 0 && read(watch, news, sizeof news) < 0)
+            nap_us(1000);
+    close(watch);
+}
+
 double now_s(void) {
     struct timespec now;
     if (box.time_s >= 0)
@@ -212,12 +234,6 @@ void nap_us(u32 us) {
 void spend_time(void) {
     if (box.delay_us)
         nap_us(box.delay_us);
-    if (box.burn_us) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        double until = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 + box.burn_us * 1e-6;
-        do
-            clock_gettime(CLOCK_MONOTONIC, &now);
-        while ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < until);
-    }
+    for (double until = steady_s() + box.burn_us * 1e-6; box.burn_us && steady_s() < until;)
+        ;
 }

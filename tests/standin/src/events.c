@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Polls seldom: a waiting thread must cost a benchmark nothing. */
-enum { XID_CRITICAL = 0x8, POLL_MS = 200 };
+enum { XID_CRITICAL = 0x8 };
 
 struct event_set {
     int seen;
@@ -44,7 +43,8 @@ nvml_return nvmlDeviceRegisterEvents(nvml_device device, u64 types, nvml_event_s
 nvml_return nvmlEventSetWait_v2(nvml_event_set set, event_data *out, u32 timeout_ms) {
     static int slot = -1;
     nvml_return result = enter(&slot, __func__);
-    for (u32 waited = 0; !result; waited += POLL_MS) {
+    double until = steady_s() + timeout_ms / 1e3;
+    while (!result) {
         control_refresh();
         if (driver_stale())
             return UNINITIALIZED;
@@ -56,9 +56,10 @@ nvml_return nvmlEventSetWait_v2(nvml_event_set set, event_data *out, u32 timeout
                                 0xffffffffu, 0xffffffffu};
             return OK;
         }
-        if (waited >= timeout_ms)
+        double left = until - steady_s();
+        if (left <= 0)
             return TIMEOUT;
-        nap_us(POLL_MS * 1000);
+        control_wait(left);
     }
     return result;
 }

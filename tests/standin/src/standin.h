@@ -80,6 +80,8 @@ extern box_state box;
 /* control.c */
 void control_open(void);
 void control_refresh(void);
+void control_wait(double seconds);
+double steady_s(void);
 double now_s(void);
 u64 now_us(void);
 void count_call(int *slot, const char *name);

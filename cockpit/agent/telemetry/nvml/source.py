@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cockpit import __version__
+from cockpit.agent.telemetry.nvml import gpm
 from cockpit.agent.telemetry.nvml.connection import (
     Connection,
     Finder,
@@ -57,9 +58,10 @@ class NvmlSource:
         processes: ProcessTable,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings, self._table = settings, processes
-        self._clock, self._wall = clock, wall
+        self._clock, self._wall, self._rest = clock, wall, rest
         self._watchdog = Watchdog(settings.stuck_after_s)
         self._connection: Connection | None = None
         self._library: Library | None = None
@@ -89,6 +91,9 @@ class NvmlSource:
     def open(self) -> BoxInfo:
         """Find the GPUs; see Source."""
         self._connect()
+        if self._devices:
+            # Activity is the difference of two samples: so the first pass already has it.
+            self._rest(gpm.CLOSEST_S)
         return self._box
 
     def box(self) -> BoxInfo:

@@ -20,7 +20,7 @@ from cockpit.agent.telemetry.nvml.library import (
 from cockpit.model import Event
 
 THREAD_NAME = "nvml-xid"
-_WAIT_MS = 1000
+_WAIT_MS = 5000
 _TIMEOUT: int = pynvml.NVML_ERROR_TIMEOUT
 _PATIENCE_S = 1.0
 """Rest after a wait that failed at once, so that a broken driver is not asked in a tight loop."""
@@ -71,7 +71,7 @@ class XidWatch:
             self._thread.start()
 
     def stop(self) -> None:
-        """End soon: within a second, when the wait in progress is over."""
+        """End within a few seconds, when the wait in progress is over."""
         self._stopping.set()
 
     @property
