@@ -83,7 +83,7 @@ def plain(info: BoxInfo, snapshot: Snapshot) -> str:
     """The snapshot as an aligned table, then what is wrong and what to do."""
     lines = [_title(info, snapshot)]
     if info.problem:
-        lines.append(f"{info.problem}: {info.advice}" if info.advice else info.problem)
+        lines += [info.problem, *([f"  {info.advice}"] if info.advice else [])]
     if snapshot.gpus:
         lines += [table(HEAD, [_row(gpu) for gpu in snapshot.gpus], left=(9,)), _total(snapshot)]
     for gpu in snapshot.gpus:

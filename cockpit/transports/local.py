@@ -88,7 +88,7 @@ class LocalTransport:
             raise
         except OSError as error:
             raise BoxError(
-                f"the agent's socket {path} cannot be opened: {error.strerror}",
+                f"the agent's socket {path} cannot be opened: {error.strerror or error}",
                 "If it belongs to another user, unset XDG_RUNTIME_DIR or set it to your own.",
             ) from None
         owner = _peer_uid(writer)

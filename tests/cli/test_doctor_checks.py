@@ -114,6 +114,12 @@ def test_a_directory_of_someone_else_is_a_problem(tmp_path: Path) -> None:
     assert check.level == "problem" and "12345" in check.text
 
 
+def test_a_socket_whose_path_is_too_long_is_told_before_it_fails() -> None:
+    assert list(machine.socket_length(Path("/run/user/1000/cockpit/agent-local.sock"))) == []
+    (check,) = machine.socket_length(Path("/run") / ("x" * 100) / "agent-local.sock")
+    assert check.level == "problem" and "XDG_RUNTIME_DIR" in check.advice
+
+
 def test_a_clock_before_the_installation_is_a_problem() -> None:
     assert machine.clock(time.time() + 60).level == "ok"
     assert machine.clock(0.0).level == "problem"

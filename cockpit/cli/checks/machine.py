@@ -16,6 +16,7 @@ from cockpit import __version__, paths
 from cockpit.cli.checks import Check
 
 LITTLE_SPACE, NO_SPACE = 2 << 30, 200 << 20
+SOCKET_PATH_BYTES = 107
 
 
 def check_machine() -> Iterator[Check]:
@@ -24,6 +25,7 @@ def check_machine() -> Iterator[Check]:
     yield from surroundings(Path("/"))
     yield _runtime_variable()
     yield directory("Runtime directory", paths.runtime_dir())
+    yield from socket_length(paths.socket_path("simulated-pcie-demo"))
     yield directory("State directory", paths.state_dir())
     yield space(paths.state_dir())
     yield from terminal()
@@ -89,6 +91,18 @@ def _can_be_made(name: str, path: Path) -> Check:
     return Check(
         name, "problem", f"{path} cannot be made: {parent} is not writable", "Change its owner."
     )
+
+
+def socket_length(longest: Path) -> Iterator[Check]:
+    """Linux takes no longer path for a socket than 107 bytes."""
+    length = len(os.fsencode(longest))
+    if length > SOCKET_PATH_BYTES:
+        yield Check(
+            "Sockets",
+            "problem",
+            f"{longest} is {length} bytes long, and a socket's path at most {SOCKET_PATH_BYTES}",
+            "Set XDG_RUNTIME_DIR to a shorter directory of your own.",
+        )
 
 
 def space(path: Path) -> Check:
