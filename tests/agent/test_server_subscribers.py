@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import RawClient, settled, snapshot
+from agents import RawClient, gpu, settled, snapshot
 
 from cockpit import protocol
 from cockpit.agent.connection import HIGH_WATER_BYTES, MOST_WAITING, Connection
 from cockpit.agent.encoding import SnapshotEncoder
 from cockpit.agent.server import Server
-from cockpit.model import Event, Job, Process
+from cockpit.model import Event, Job, Process, Snapshot
 from cockpit.protocol import Request
 
 
@@ -87,10 +88,17 @@ async def test_a_subscriber_gets_every_nth_snapshot_that_it_asked_for(hall: Hall
 
 def test_the_encoder_says_what_the_protocol_says() -> None:
     encoder = SnapshotEncoder()
-    for pid in (1, 1, 2):
-        one = snapshot(pid, processes=(Process(pid, command='train "x" é'),))
-        expected = json.loads(protocol.encode_request("snapshot", one))
-        assert json.loads(encoder.line(one)) == expected
+    process = Process(1, command='train "x", [é]')
+    for one in (
+        gpu(0),
+        gpu(0, power_w=None, energy_j=1e12),
+        gpu(0, processes=(process,)),
+        gpu(0, processes=(replace(process, pid=2),), errors={"power_w": "NVML_ERROR_UNKNOWN"}),
+    ):
+        for gpus in ((), (one,), (one, gpu(1, power_w=1.5))):
+            snapshot = Snapshot(1.5, gpus, sequence=7)
+            expected = json.loads(protocol.encode_request("snapshot", snapshot))
+            assert json.loads(encoder.line(snapshot)) == expected
 
 
 async def test_a_slow_subscriber_costs_a_bounded_amount_and_gets_the_newest(hall: Hall) -> None:
