@@ -14,6 +14,7 @@ from textual.widgets import Input
 from cockpit.client import Connected, Disconnected
 from cockpit.model import Event, Gpu
 from cockpit.tui.app import CockpitApp
+from cockpit.tui.draw import width_of
 from cockpit.tui.screens.wall import WallBoard, WallScreen
 from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.header import Header
@@ -35,7 +36,7 @@ def app_of(box: FakeBox, clock: Clock | None = None) -> CockpitApp:
 
 def screen_lines(app: CockpitApp) -> list[str]:
     """The screen as text, line by line, as a terminal would have it."""
-    width, height = app.size
+    height = app.size.height
     return [
         "".join(segment.text for segment in strip)
         for strip in app.screen._compositor.render_strips(app.size)
@@ -266,6 +267,19 @@ async def test_the_charts_start_with_what_the_agent_remembers() -> None:
             await pilot.pause()
         asked = {call[1] for call in box.calls if call[0] == "history"}
         assert len(asked) == 10
+
+
+async def test_every_block_gives_lines_of_its_own_size(size: tuple[int, int]) -> None:
+    box = FakeBox.of()
+    app = app_of(box)
+    async with app.run_test(size=size) as pilot:
+        unread = Gpu(4, gpu(4).uuid, "NVIDIA H100 PCIe")
+        await show(pilot, box, *(gpu(n) for n in range(3)), lost(3), unread, sliced(5))
+        for block in app.screen.query_one(WallBoard)._blocks:
+            lines = block.lines()
+            assert len(lines) == block.region.height
+            for _, runs in lines:
+                assert width_of(runs) == block.region.width, (block, runs)
 
 
 async def test_names_from_outside_cannot_break_the_screen() -> None:

@@ -102,18 +102,17 @@ class Card:
         charts = self._charts(gpu, info, self._scene.trail(gpu.uuid))
         figures = self._figure_rows(gpu, info)
         lines: list[Line] = []
+        empty = ((" " * self._figures, "faint"),)
         for row, chart in enumerate(charts):
-            figure = figures[row] if row < len(figures) else ()
-            right = crop(figure, self._figures)
-            runs = (*crop(chart, _SCALE + self._chart), ("  ", "faint"), *right)
-            lines.append(("surface", runs))
+            right = figures[row] if row < len(figures) else empty
+            lines.append(("surface", (*chart, ("  ", "faint"), *right)))
         if self._foot_rows:
             lines.append(("surface", crop(self._foot(gpu), self.region.width)))
         return lines
 
     def _charts(self, gpu: Gpu, info: GpuInfo | None, trails: Trails) -> list[tuple[Run, ...]]:
         top, height, width = power_top(gpu, info), self._power_rows, self._chart
-        levels = tuple(eighths(value, top, height) for value in trails.power_w.columns(width))
+        levels = trails.power_w.levels(width, height, top)
         rows = area(levels, height, "power", eighths(gpu.power_limit_w, top, height))
         labels = [""] * height
         labels[0] = f"{top:.0f}W"
@@ -123,10 +122,7 @@ class Card:
             labels[height // 2] = f"{top / 2:.0f}"
         power = [((f"{label:>4} ", "muted"), *row) for label, row in zip(labels, rows, strict=True)]
         height = self._heat_rows
-        levels = tuple(
-            eighths(None if value is None else value - COOL_C, HOT_C - COOL_C, height)
-            for value in trails.temperature_c.columns(width)
-        )
+        levels = trails.temperature_c.levels(width, height, HOT_C, COOL_C)
         labels = [f"{HOT_C:.0f}°", *[""] * (height - 2), f"{COOL_C:.0f}°"] if height > 1 else ["°C"]
         warmth = [
             ((f"{label:>4} ", "muted"), *row)
@@ -167,7 +163,10 @@ class Card:
                 self._traffic("NVLink", gpu.nvlink_rx_bytes_per_s, gpu.nvlink_tx_bytes_per_s)
             )
         if self._body > len(rows) + 2:
-            rows += [(), *(self._process(process) for process in all_processes(gpu))]
+            rows += [
+                crop((), self._figures),
+                *(self._process(process) for process in all_processes(gpu)),
+            ]
         return rows
 
     def _process(self, process: Process) -> tuple[Run, ...]:
@@ -198,13 +197,12 @@ class Card:
 
     def _traffic(self, name: str, received: float | None, sent: float | None) -> tuple[Run, ...]:
         if received is None and sent is None:
-            return ((f"{name:<7}{NONE}", "faint"),)
+            return ((f"{name:<7}{NONE}".ljust(self._figures), "faint"),)
         quiet = (received or 0) + (sent or 0) < 5e7
-        front = "faint" if quiet else "foreground"
         return (
             (f"{name:<7}", "muted"),
-            (f"↓{rate(received):<5}↑{rate(sent):<5}", front),
-            ("GB/s", "muted"),
+            (f"↓{rate(received):<5}↑{rate(sent):<5}", "faint" if quiet else "foreground"),
+            ("GB/s".ljust(self._figures - 19), "muted"),
         )
 
     def _foot(self, gpu: Gpu) -> tuple[Run, ...]:

@@ -45,9 +45,7 @@ class PowerChart:
             ((f"{kilowatts(top)} kW {what} ", "muted"),) if top else (),
             width,
         )
-        levels = tuple(
-            eighths(value, top or 0.0, height) for value in self._scene.total_w.columns(width - 2)
-        )
+        levels = self._scene.total_w.levels(width - 2, height, top or 0.0)
         rows = area(levels, height, "power", height * 8)
         lines: list[Line] = [("background", title)]
         lines += [("background", crop(((" ", "faint"), *row), width)) for row in rows]

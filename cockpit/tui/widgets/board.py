@@ -10,7 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from cockpit.tui.draw import Line, crop
+from cockpit.tui.draw import Line
 from cockpit.tui.look import Look
 
 
@@ -20,7 +20,7 @@ class Block(Protocol):
     region: Region
 
     def lines(self) -> Sequence[Line]:
-        """Its lines as they should be now, `region.height` of them."""
+        """Its lines as they should be now: `region.height` of them, `region.width` cells each."""
 
 
 class Board(Widget, can_focus=False):
@@ -35,6 +35,7 @@ class Board(Widget, can_focus=False):
         self._lines: list[list[Line]] = []
         self._by_row: list[list[tuple[int, int]]] = []
         self._strips: dict[int, Strip] = {}
+        self._painted: dict[tuple[int, int], list[Segment]] = {}
         self._looks: dict[bool, Look] = {}
         self.repainted = 0
         """Stretches of lines repainted since the start; tests watch it."""
@@ -50,15 +51,18 @@ class Board(Widget, can_focus=False):
                     self._by_row[block.region.y + row].append((number, row))
         for row_blocks in self._by_row:
             row_blocks.sort(key=lambda entry: self._blocks[entry[0]].region.x)
+        self._forget()
+
+    def _forget(self) -> None:
         self._strips.clear()
+        self._painted.clear()
         self.refresh()
 
     def show(self, faded: bool = False) -> None:
         """Repaint what looks different now."""
         if faded != self.faded:
             self.faded = faded
-            self._strips.clear()
-            self.refresh()
+            self._forget()
         changed: list[Region] = []
         for number, block in enumerate(self._blocks):
             old, new = self._lines[number], block.lines()
@@ -67,6 +71,7 @@ class Board(Widget, can_focus=False):
                 if line != old[row]:
                     old[row] = line
                     self._strips.pop(region.y + row, None)
+                    self._painted.pop((number, row), None)
                     changed.append(Region(region.x, region.y + row, region.width, 1))
         if changed:
             self.repainted += len(changed)
@@ -77,6 +82,7 @@ class Board(Widget, can_focus=False):
         super().notify_style_update()
         self._looks.clear()
         self._strips.clear()
+        self._painted.clear()
 
     def look(self) -> Look:
         """The styles of the theme, faded when the data is."""
@@ -100,9 +106,11 @@ class Board(Widget, can_focus=False):
             region = self._blocks[number].region
             if region.x > at:
                 segments.append(Segment(" " * (region.x - at), look.style("faint")))
-            back, runs = self._lines[number][row]
-            segments += [
-                Segment(text, look.style(front, back)) for text, front in crop(runs, region.width)
-            ]
+            painted = self._painted.get((number, row))
+            if painted is None:
+                back, runs = self._lines[number][row]
+                painted = [Segment(text, look.style(front, back)) for text, front in runs]
+                self._painted[number, row] = painted
+            segments += painted
             at = region.right
         return Strip(segments).adjust_cell_length(width, look.style("faint"))
