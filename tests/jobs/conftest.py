@@ -28,5 +28,5 @@ async def bench(short_tmp: Path) -> AsyncIterator[Bench]:
     bench = Bench(short_tmp / "jobs")
     await bench.start()
     yield bench
-    bench.end_all()
+    await bench.stop_all()
     await bench.service.close()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,15 +124,10 @@ class Bench:
         text = await until(lambda: self.log(job).endswith("\n") and self.log(job), "a printed pid")
         return int(text.split()[0])
 
-    def end_all(self) -> None:
-        for path in self.directory.glob("*/status.json"):
-            status = shim.read_json(str(path)) or {}
-            if "ended_s" in status:
-                continue
-            root = status.get("shim_pid", 0)
-            for pid in [*shim.descendants(root), root] if alive(root) else []:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    async def stop_all(self) -> None:
+        """Leave no process behind, and nothing that still writes into the directory."""
+        for job in (await self.call("job.list"))["jobs"]:
+            await self.stop(job, grace_s=0.0)
 
 
 def _plain(request: JobRequest) -> dict[str, Any]:
