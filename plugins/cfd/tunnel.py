@@ -77,6 +77,12 @@ class Tunnel:
         return 3.0 * self.viscosity + 0.5
 
     @property
+    def settled_steps(self) -> int:
+        """Steps in which the stream passes three diameters. Before, the forces are those of a flow
+        that was started at once, many times what they become."""
+        return round(3.0 * self.diameter / SPEED)
+
+    @property
     def block(self) -> int:
         """Cells per side of one point of the live fields."""
         return int(max(np.ceil(self.length / FRAME_WIDTH), np.ceil(self.height / FRAME_HEIGHT)))

@@ -92,7 +92,8 @@ def _show(tunnel: Tunnel, flow: Any, steps: int) -> bool:
     """Tell how it stands. False if the numbers are no longer finite."""
     drag, lift = tunnel.coefficients(flow.force())
     job.progress(flow.steps, steps, "steps")
-    job.metrics(step=flow.steps, drag=drag, lift=lift)
+    if flow.steps >= tunnel.settled_steps:
+        job.metrics(step=flow.steps, drag=drag, lift=lift)
     speed, vorticity = fields(flow.slice(tunnel.depth // 2, tunnel.block), tunnel.block)
     job.frame("speed", speed, low=0.0, high=1.6, step=flow.steps)
     limit = 5.0 / tunnel.diameter
