@@ -33,8 +33,8 @@ class Terminal:
             if select.select([self.master], [], [], 0.2)[0]:
                 try:
                     self.seen += os.read(self.master, 65536)
-                except OSError:  # the other end was closed
-                    assert holds(text), text[-2000:]
+                except OSError:  # the other end was closed; the program is about to end
+                    time.sleep(0.02)
         return text
 
     def end(self) -> int:
