@@ -75,6 +75,7 @@ class Batch:
         self.now_s, self.seldom = 0.0, True
         self._library, self._handle, self._figures = library, handle, figures
         self._counters = CounterRates(RATES, [factor for _, factor in _COUNTERS.values()])
+        self._times: Sequence[Value] = ()
         self._fields = self._ask(with_counters=False)
 
     @property
@@ -98,19 +99,21 @@ class Batch:
         """Write what was read into the figures."""
         values, codes, failed = self._fields.values, self._fields.codes, self._fields.failed
         own, note = self._figures.values, self._figures.note
-        for position, (metric, divisor) in enumerate(_FAST_PLAN):
-            raw = values[position]
+        for (metric, divisor), raw in zip(_FAST_PLAN, values, strict=False):
             own[metric] = None if raw is None else raw / divisor
-            if failed and raw is None:
-                note(metric, error_name(codes[position]))
         times = values[len(_FAST) : _COUNTERS_AT]
-        own["throttle_times_s"] = {
-            name: raw / 1e9
-            for name, raw in zip(_THROTTLE_TIMES.values(), times, strict=True)
-            if raw is not None
-        }
-        if failed and not own["throttle_times_s"]:
-            note("throttle_times_s", error_name(codes[len(_FAST)]))
+        if times != self._times or not own["throttle_times_s"]:
+            self._times = times
+            own["throttle_times_s"] = {
+                name: raw / 1e9
+                for name, raw in zip(_THROTTLE_TIMES.values(), times, strict=True)
+                if raw is not None
+            }
+        if failed:
+            for (metric, _), code in zip(_FAST_PLAN, codes, strict=False):
+                note(metric, error_name(code) if code else None)
+            if not own["throttle_times_s"]:
+                note("throttle_times_s", error_name(codes[len(_FAST)]))
         if self._seldom_at > _COUNTERS_AT:
             self._counters.read(values[_COUNTERS_AT : self._seldom_at], self.now_s)
         if self.seldom:

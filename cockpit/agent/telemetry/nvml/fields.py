@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
+from operator import and_
 from typing import Any
 
 import pynvml
@@ -21,8 +22,12 @@ Value = int | float | None
 
 _ENTRY = ctypes.sizeof(pynvml.c_nvmlFieldValue_t)
 _SKIPPED = pynvml.c_nvmlFieldValue_t.valueType.offset
-_UNSIGNED_INT: int = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
-_WIDE = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG)
+# The driver leaves the half of the union that a 32-bit value does not need as it was.
+_MASKS: dict[int, int] = {
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: (1 << 32) - 1,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: (1 << 64) - 1,
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: (1 << 64) - 1,
+}
 _RARE: dict[int, str] = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: "d",
     pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "q",
@@ -40,7 +45,7 @@ class FieldBatch:
 
     def __init__(self, library: Library, handle: Any, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
-        self.values: list[Value] = []
+        self.values: Sequence[Value] = ()
         self.codes: tuple[int, ...] = ()
         self.failed = False
         """Did any field of the last reading fail?"""
@@ -51,6 +56,8 @@ class FieldBatch:
         self._handle = handle
         self._pointer = ctypes.byref(self._array)
         self._unpackers: dict[int, struct.Struct] = {}
+        self._kinds: tuple[int, ...] = ()
+        self._masks: list[int | None] | None = None
 
     def read(self, count: int | None = None) -> int:
         """Read, and return NVML's code for the call as a whole."""
@@ -68,20 +75,23 @@ class FieldBatch:
             unpacker = struct.Struct("=" + f"{_SKIPPED}xIIQ" * count)
             self._unpackers[count] = unpacker
         flat = unpacker.unpack_from(self._array)
-        values: list[Value] = []
-        self.codes = codes = flat[1::3]
-        for kind, code, raw in zip(flat[0::3], codes, flat[2::3], strict=True):
-            if code:
-                values.append(None)
-            elif kind == _UNSIGNED_INT:
-                # The driver leaves the other half of the union as it was.
-                values.append(raw & 0xFFFFFFFF)
-            elif kind in _WIDE:
-                values.append(raw)
-            else:
-                values.append(_rare(kind, raw))
-        self.values = values
-        self.failed = any(codes)
+        kinds, self.codes, raws = flat[0::3], flat[1::3], flat[2::3]
+        self.failed = any(self.codes)
+        if self.failed or kinds != self._kinds:
+            self._kinds = kinds
+            masks = [_MASKS.get(kind) for kind in kinds]
+            self._masks = None if self.failed or None in masks else masks
+        if self._masks is not None:
+            self.values = list(map(and_, raws, self._masks))
+        else:
+            self.values = list(map(_value, kinds, self.codes, raws))
+
+
+def _value(kind: int, code: int, raw: int) -> Value:
+    if code:
+        return None
+    mask = _MASKS.get(kind)
+    return _rare(kind, raw) if mask is None else raw & mask
 
 
 def _rare(kind: int, raw: int) -> int | float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from operator import mul
 from typing import Any
 
 import pynvml
@@ -14,6 +15,7 @@ from cockpit.agent.telemetry.nvml.library import (
     Library,
     ReadError,
     error_name,
+    plain,
 )
 
 MIB = 1 << 20
@@ -85,14 +87,14 @@ class Activity:
                 library.bind("nvmlGpmMigSampleGet", handle, gpu_instance, sample)
                 for sample in self._samples
             ]
-        self._query = pynvml.c_nvmlGpmMetricsGet_t()
+        self._query = plain(pynvml.c_nvmlGpmMetricsGet_t)()
         self._query.version = pynvml.NVML_GPM_METRICS_GET_VERSION
         self._query.numMetrics = len(metrics)
         for entry, metric in zip(self._query.metrics, metrics, strict=False):
             entry.metricId = METRICS[metric][0]
         self._get = library.bind("nvmlGpmMetricsGet", ctypes.byref(self._query))
         self._unpack = struct.Struct("=" + "4xId24x" * len(metrics)).unpack_from
-        self._plan = tuple((metric, METRICS[metric][1]) for metric in metrics)
+        self._factors = [METRICS[metric][1] for metric in metrics]
         self._newest = 0
         self._sampled_s: float | None = None
 
@@ -129,15 +131,14 @@ class Activity:
 
     def _decode(self) -> None:
         flat = self._unpack(self._query, _HEADER_BYTES)
-        values: dict[str, float] = {}
+        codes = flat[0::2]
+        values = dict(zip(self._metrics, map(mul, flat[1::2], self._factors), strict=True))
         errors: dict[str, str] = {}
-        position = 0
-        for metric, factor in self._plan:
-            if flat[position] == SUCCESS:
-                values[metric] = flat[position + 1] * factor
-            else:
-                errors[metric] = error_name(flat[position])
-            position += 2
+        if any(codes):
+            for metric, code in zip(self._metrics, codes, strict=True):
+                if code != SUCCESS:
+                    errors[metric] = error_name(code)
+                    del values[metric]
         self.values, self.errors = values, errors
 
 

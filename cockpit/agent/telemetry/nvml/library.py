@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import pynvml
@@ -63,6 +63,12 @@ class ReadError(NvmlError):
 def error_name(code: int) -> str:
     """`NVML_ERROR_NOT_SUPPORTED` for 3, and so on."""
     return _ERROR_NAMES.get(code, f"NVML_ERROR_{code}")
+
+
+@cache
+def plain(layout: Any) -> Any:
+    """A struct type of pynvml without pynvml's attribute access, which costs more than a call."""
+    return type(layout.__name__, (ctypes.Structure,), {"_fields_": layout._fields_})
 
 
 def library_present() -> bool:

@@ -15,6 +15,7 @@ from cockpit.agent.telemetry.nvml.library import (
     ReadError,
     check,
     optional,
+    plain,
 )
 from cockpit.agent.telemetry.nvml.processes import ProcessList
 from cockpit.agent.telemetry.processes import ProcessTable
@@ -39,7 +40,7 @@ class _SliceReader:
             placement_start=start,
             placement_size=size,
         )
-        self._memory = pynvml.c_nvmlMemory_v2_t()
+        self._memory = plain(pynvml.c_nvmlMemory_v2_t)()
         self._memory.version = pynvml.nvmlMemory_v2
         pointer = ctypes.byref(self._memory)
         self._read_memory = library.bind("nvmlDeviceGetMemoryInfo_v2", handle, pointer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pynvml
 
-from cockpit.agent.telemetry.nvml.library import INSUFFICIENT_SIZE, SUCCESS, Library
+from cockpit.agent.telemetry.nvml.library import INSUFFICIENT_SIZE, SUCCESS, Library, plain
 from cockpit.agent.telemetry.processes import ProcessTable
 from cockpit.model import Process
 
@@ -50,7 +50,7 @@ class ProcessList:
 
     def _make_room(self, room: int) -> None:
         self._room = room
-        self._array = (pynvml.c_nvmlProcessInfo_v3_t * room)()
+        self._array = (plain(pynvml.c_nvmlProcessInfo_v3_t) * room)()
 
 
 def _known(figure: int) -> int | None:

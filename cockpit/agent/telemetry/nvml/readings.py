@@ -22,6 +22,7 @@ from cockpit.agent.telemetry.nvml.library import (
     Call,
     Library,
     error_name,
+    plain,
 )
 from cockpit.agent.telemetry.nvml.links import Links
 from cockpit.agent.telemetry.nvml.mig import Slices
@@ -113,8 +114,8 @@ class Readings:
 
     def _fast_readings(self) -> tuple[Reading, ...]:
         bind, handle = self._library.bind, self._handle
-        self._utilization = pynvml.c_nvmlUtilization_t()
-        self._memory = pynvml.c_nvmlMemory_v2_t()
+        self._utilization = plain(pynvml.c_nvmlUtilization_t)()
+        self._memory = plain(pynvml.c_nvmlMemory_v2_t)()
         self._memory.version = pynvml.nvmlMemory_v2
         self._sm_clock, self._temperature = ctypes.c_uint(), ctypes.c_uint()
         self._throttle = ctypes.c_ulonglong()
@@ -191,18 +192,21 @@ class Readings:
     def _store_activity(self) -> None:
         values, errors, rates = self._activity_values, self._activity_errors, self._batch.rates
         own = self.figures.values
+        if not errors:
+            own.update(values)
+            return
         for metric in gpm.METRICS:
             own[metric] = value = values.get(metric, rates.get(metric))
             if value is None:
                 self.figures.note(metric, errors.get(metric, _WAITING))
-        if errors and any(errors.get(metric) == _UNSUPPORTED for metric in RATES):
+        if any(errors.get(metric) == _UNSUPPORTED for metric in RATES):
             self._batch.want_counters()
 
     # The slow ones
 
     def _slow_readings(self, *, has_links: bool) -> dict[str, Reading]:
         bind, handle = self._library.bind, self._handle
-        self._margin = pynvml.c_nvmlMarginTemperature_v1_t()
+        self._margin = plain(pynvml.c_nvmlMarginTemperature_v1_t)()
         self._margin.version = pynvml.nvmlMarginTemperature_v1
         self._memory_clock = ctypes.c_uint()
         self._generation, self._width = ctypes.c_uint(), ctypes.c_uint()
