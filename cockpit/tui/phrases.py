@@ -45,6 +45,13 @@ def number(value: float | None, unit: str = "", digits: int = 0) -> str:
     return f"{value:,.{digits}f}".replace(",", " ") + (f" {unit}" if unit else "")
 
 
+def power(watts: float | None) -> str:
+    """Watts up to a kilowatt, then kilowatts: `308 W`, `1.26 kW`."""
+    if watts is None:
+        return NONE
+    return f"{watts / 1000:.2f} kW" if watts >= 1000 else f"{watts:.0f} W"
+
+
 def gib(value: float | None) -> str:
     """Bytes in GiB, with a decimal below ten."""
     if value is None:

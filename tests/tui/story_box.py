@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from fake_box import GIB, NOW_S, FakeBox, box_info, gpu, job, snapshot, uuid
+from textual.pilot import Pilot
+from textual.screen import Screen
 
 from cockpit.client import Connected
 from cockpit.model import KernelStat, Process, Progress, Series
+from cockpit.settings import TerminalSettings
+from cockpit.tui.app import CockpitApp
+from cockpit.tui.widgets.table import Table
 
 VIEWS: tuple[dict[str, Any], ...] = (
     {"type": "field", "name": "speed", "title": "Speed"},
@@ -128,4 +134,51 @@ def story_box() -> StoryBox:
     return box
 
 
-__all__ = ["StoryBox", "flow", "past", "story_box", "uuid"]
+def story_app(box: FakeBox | None = None, theme: str = "midnight", **changes: Any) -> CockpitApp:
+    """The terminal on that box, at a fixed time."""
+    settings = TerminalSettings(theme=theme)
+    return CockpitApp(box or story_box(), settings, clock=lambda: NOW_S, **changes)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str = "") -> None:
+    """Let the app work until `condition` holds."""
+    for _ in range(1000):
+        if condition():
+            await pilot.pause()
+            return
+        await pilot.pause(0.005)
+    raise AssertionError(f"did not happen: {what or condition}")
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Until the box has said what it is asked at the start, and the history is there."""
+    await pilot.pause()
+    app = pilot.app
+    await until(
+        pilot,
+        lambda: (
+            not any(
+                worker.group in ("fill", "history") and not worker.is_finished
+                for worker in app.workers
+            )
+        ),
+    )
+    await pilot.pause()
+
+
+def rows_of(screen: Screen[Any], table: str) -> list[str]:
+    """The text of a table, by its id."""
+    return screen.query_one(f"#{table}", Table).plain_rows()
+
+
+__all__ = [
+    "StoryBox",
+    "flow",
+    "past",
+    "rows_of",
+    "settle",
+    "story_app",
+    "story_box",
+    "until",
+    "uuid",
+]

@@ -47,7 +47,8 @@ class GpuScreen(ListingScreen):
     GpuScreen.-wide #spans { width: 48; }
     GpuScreen #body { height: 1fr; padding: 0 1; }
     GpuScreen #lower { height: 1fr; }
-    GpuScreen #lower.-strip { height: 12; margin-top: 1; }
+    GpuScreen #lower.-strip { height: 12; }
+    GpuScreen.-tall #lower.-strip { margin-top: 1; }
     GpuScreen #lower ThrottleTimeline { width: 1fr; }
     GpuScreen #processes { height: 1fr; }
     GpuScreen #lower.-strip #processes { margin-left: 4; }
@@ -90,6 +91,8 @@ class GpuScreen(ListingScreen):
         self._show_tab(self.query_one("#tabs", TabLine).chosen)
 
     def on_screen_resume(self) -> None:
+        if self._gpu is not None:
+            self._charts.append(self._gpu, self.now_s)
         self.refill()
         self._load_history()
 

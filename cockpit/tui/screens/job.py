@@ -172,7 +172,7 @@ class JobScreen(ListingScreen):
 
     def _show_tab(self, tab: str) -> None:
         self.query_one("#tabs", TabLine).choose(tab)
-        both = tab == "all" and self.size.width >= 120 and self.size.height >= 34
+        both = tab == "all" and self.size.width >= 140 and self.size.height >= 34
         overview = tab == "all"
         self.set_class(both, "-both")
         self.set_class(overview, "-overview")

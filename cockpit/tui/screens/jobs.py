@@ -22,11 +22,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("id", 6),
     Column("name", 10, flex=True),
     Column("state", 12),
-    Column("GPUs", 8),
+    Column("GPUs", 7),
     Column("progress", 13),
     Column("left", 8, right=True),
     Column("elapsed", 8, right=True, drop=2),
-    Column("power", 6, right=True),
+    Column("power", 7, right=True),
     Column("energy", 9, right=True, drop=3),
     Column("reason", 16, flex=True, drop=4),
 )
@@ -146,7 +146,7 @@ class JobsScreen(ListingScreen):
                 (_short(left), "text"),
                 (_short(phrases.elapsed(job, self.now_s)), "muted"),
                 (
-                    phrases.number(None if ended else job_power(job, self.app.live.snapshot), "W"),
+                    phrases.power(None if ended else job_power(job, self.app.live.snapshot)),
                     "text",
                 ),
                 (phrases.energy(job.energy_j), "text"),

@@ -55,7 +55,7 @@ class LaunchScreen(Screen[None]):
     LaunchScreen #chosen { height: 1fr; }
     LaunchScreen #title { height: auto; max-height: 5; margin-bottom: 1; }
     LaunchScreen #form { height: 1fr; }
-    LaunchScreen #hint { height: 2; color: $muted; }
+    LaunchScreen #hint { height: 3; color: $muted; }
     LaunchScreen .note { display: none; }
     LaunchScreen.-wide .note { display: block; }
     LaunchScreen #same { height: auto; max-height: 3; color: $muted; }

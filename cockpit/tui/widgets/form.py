@@ -96,9 +96,7 @@ class ParameterForm(VerticalScroll, can_focus=False):
         yield self._row(GPUS, str(need.default), (), "", f"{note}, or which ones, as in 0,3")
         for parameter in self.plugin.parameters:
             value = parameter.default
-            text = (
-                "" if value is None else f"{value:g}" if parameter.type == "float" else f"{value}"
-            )
+            text = "" if value is None else str(value).removesuffix(".0")
             if parameter.type == "bool":
                 text = text.lower()
             choices = parameter.choices if parameter.type != "bool" else ("true", "false")

@@ -49,7 +49,10 @@ class Row:
 class Table(ScrollView, can_focus=False):
     """A list of rows to read, or to choose from; its screen has the keys and calls `move`."""
 
-    DEFAULT_CSS = "Table { height: 1fr; width: 1fr; background: transparent; overflow-x: hidden; scrollbar-size: 1 1; }"
+    DEFAULT_CSS = """
+    Table { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size: 1 1; }
+    Table { background: transparent; }
+    """
 
     class Chosen(Message):
         """A row was opened: Enter, or a click on the row the cursor was on."""

@@ -85,6 +85,7 @@ class ThrottleTimeline(Widget):
 
     def on_resize(self) -> None:
         self._compose_rows()
+        self.refresh()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
