@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cockpit import plugins
 from cockpit.cli.command import Command
 from cockpit.cli.options import GLOBAL_OPTIONS, SIMULATED_KINDS
 from cockpit.cli.table import load_command
@@ -41,13 +42,14 @@ completion = Command(add_arguments, run)
 
 
 def walk() -> Iterator[Words]:
-    """Every command of the table with the words its own parser knows."""
+    """Every command of the table with the words its own parser knows; `run` with the plugins."""
     from cockpit.cli.main import COMMANDS
 
     for name, (summary, target) in COMMANDS.items():
         parser = argparse.ArgumentParser(prog=f"cockpit {name}", allow_abbrev=False)
         load_command(target).add_arguments(parser)
-        yield words_of(name, summary, parser)
+        words = words_of(name, summary, parser)
+        yield replace(words, choices=plugins.names()) if name == "run" else words
 
 
 def words_of(name: str, summary: str, parser: argparse.ArgumentParser) -> Words:

@@ -50,6 +50,10 @@ def test_bash_offers_a_commands_own_options_wherever_the_global_ones_stand(cockp
     assert offered_by_bash(cockpit, "config", "v") == {"validate"}
 
 
+def test_bash_offers_the_plugins_to_run(cockpit) -> None:
+    assert offered_by_bash(cockpit, "run", "cf") == {"cfd"}
+
+
 def test_bash_offers_the_kinds_of_simulated_box(cockpit) -> None:
     assert {"pcie", "sxm", "nvl"} <= offered_by_bash(cockpit, "--simulate", "")
 
