@@ -42,7 +42,8 @@ class Energy:
                 database.execute("SELECT gpu, joules, time_s FROM counters").fetchall(),
             )
 
-        days, counters = self._store.run(read, ([], []))
+        nothing: tuple[list[Any], list[Any]] = ([], [])
+        days, counters = self._store.run(read, nothing)
         self._joules = {(day, gpu): joules for day, gpu, joules in days}
         self._counters = {gpu: (joules, time_s) for gpu, joules, time_s in counters}
 
@@ -109,7 +110,8 @@ class Energy:
                 "SELECT day, gpu, joules FROM energy WHERE day BETWEEN ? AND ?", (first, last)
             ).fetchall()
 
-        found = {(day, gpu): joules for day, gpu, joules in self._store.run(read, [])}
+        rows: list[tuple[str, str, float]] = self._store.run(read, [])
+        found = {(day, gpu): joules for day, gpu, joules in rows}
         found.update({key: j for key, j in list(self._joules.items()) if first <= key[0] <= last})
         return [
             {"day": day, "gpu": gpu, "energy_j": round(joules, 3)}

@@ -67,5 +67,5 @@ class EventStore:
             query = f"SELECT document FROM events WHERE {where} ORDER BY id DESC LIMIT ?"
             return database.execute(query, (*values, limit)).fetchall()
 
-        rows = self._store.run(read, [])
+        rows: list[tuple[str]] = self._store.run(read, [])
         return [codec.loads(Event, json.loads(document)) for (document,) in reversed(rows)]

@@ -83,7 +83,8 @@ class History:
             )
             return rows.fetchall()
 
-        for gpu, start, data in self._store.run(read, []):
+        rows: list[tuple[str, int, bytes]] = self._store.run(read, [])
+        for gpu, start, data in rows:
             ring = self._rings.setdefault(gpu, Ring())
             values = tiers.unpack(data)
             for offset in range(BLOCK):
@@ -197,7 +198,8 @@ class History:
             ).fetchall()
 
         found: list[tiers.Point] = []
-        for start, data in self._store.run(read, []):
+        rows: list[tuple[int, bytes]] = self._store.run(read, [])
+        for start, data in rows:
             values = tiers.unpack(data)
             first = column * 3 * BLOCK
             low, mean, high = (

@@ -87,7 +87,7 @@ def masks(values: Sequence[float]) -> Bucket:
 
 def condense(columns: Sequence[array[float]], seconds: int) -> list[array[float]]:
     """Columns of BLOCK·`seconds` one-second values to three columns of BLOCK buckets each."""
-    result = []
+    result: list[array[float]] = []
     for metric, column in enumerate(columns):
         merge = masks if metric == MASK else numbers
         buckets = [
