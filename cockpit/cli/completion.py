@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -49,7 +50,9 @@ def walk() -> Iterator[Words]:
         parser = argparse.ArgumentParser(prog=f"cockpit {name}", allow_abbrev=False)
         load_command(target).add_arguments(parser)
         words = words_of(name, summary, parser)
-        yield replace(words, choices=plugins.names()) if name == "run" else words
+        # A folder may be called anything, and a script is evaluated: only plain names go in.
+        names = tuple(each for each in plugins.names() if re.fullmatch(r"[\w.-]+", each))
+        yield replace(words, choices=names) if name == "run" else words
 
 
 def words_of(name: str, summary: str, parser: argparse.ArgumentParser) -> Words:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_bash_offers_a_commands_own_options_wherever_the_global_ones_stand(cockp
 
 def test_bash_offers_the_plugins_to_run(cockpit) -> None:
     assert offered_by_bash(cockpit, "run", "cf") == {"cfd"}
+
+
+def test_a_folder_with_a_wild_name_does_not_get_into_the_script(cockpit, cli_home) -> None:
+    folder = Path(cli_home["XDG_CONFIG_HOME"]) / "cockpit" / "plugins" / "x' ; echo oops '"
+    folder.mkdir(parents=True)
+    (folder / "plugin.toml").touch()
+    try:
+        assert "oops" not in cockpit("completion", "bash").out
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_bash_offers_the_kinds_of_simulated_box(cockpit) -> None:
