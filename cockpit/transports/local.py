@@ -103,7 +103,7 @@ class LocalTransport:
     async def _start(self, directory: Path, socket_path: Path) -> Streams:
         log = self._private(paths.box_state_dir(self.name)) / "agent.log"
         if self._agent is None or self._agent.poll() is not None:
-            self._agent = _spawn(self.settings, log)
+            self._agent = self._spawn(log)
         lock = directory / f"agent-{self.name}.lock"
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
@@ -114,9 +114,18 @@ class LocalTransport:
                 raise self._did_not_start(f"it ended with exit code {code}", log)
             if code == 0 and _holder(lock) is None:
                 # It found an earlier agent in the act of ending; that one is gone now.
-                self._agent = _spawn(self.settings, log)
+                self._agent = self._spawn(log)
             await asyncio.sleep(POLL_S)
         raise self._did_not_start(f"it did not listen within {START_S:.0f} s", log)
+
+    def _spawn(self, log: Path) -> subprocess.Popen[bytes]:
+        try:
+            return _spawn(self.settings, log)
+        except OSError as error:
+            raise BoxError(
+                f"the agent for {self.name} could not be started: {error}",
+                f"Its log is {log}: is that disk full?" if error.filename == str(log) else "",
+            ) from None
 
     def _did_not_start(self, reason: str, log: Path) -> BoxError:
         tail = _tail(log)
