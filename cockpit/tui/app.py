@@ -195,6 +195,7 @@ class CockpitApp(App[None]):
         """Use a theme from now on and remember it."""
         self.theme = name
         self.memory.set("theme", name)
+        self.memory.set("theme_instead_of", self.terminal.theme)
 
     def watch_theme(self, name: str) -> None:
         """Tell the screens that keep their own styles."""
@@ -268,7 +269,9 @@ class CockpitApp(App[None]):
     def _choose_first_theme(self) -> None:
         for theme in self.themes.loaded.values():
             self.register_theme(to_textual(theme))
-        wanted = self.memory.text("theme") or self.terminal.theme
+        # A choice made here stands until the configuration names another theme than it did then.
+        chosen = self.memory.text("theme_instead_of") == self.terminal.theme
+        wanted = self.memory.text("theme") if chosen else self.terminal.theme
         if self.terminal.color == "ansi":
             wanted = "ansi"
         if wanted not in self.themes.loaded:

@@ -101,6 +101,25 @@ async def test_a_theme_is_previewed_kept_with_enter_and_given_back_with_escape()
         assert app.theme == "light"
     assert Memory().text("theme") == "light"
     assert app_of().theme == "light"
+    assert app_of(TerminalSettings(theme="ember")).theme == "ember"
+
+
+async def test_without_colour_every_state_still_has_its_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        colours = {
+            segment.style.color.triplet
+            for strip in app.screen._compositor.render_strips(app.size)
+            for segment in strip
+            if segment.style and segment.style.color and segment.style.color.triplet
+        }
+        assert all(max(colour) - min(colour) <= 2 for colour in colours)
+        for word in ("HOT", "link", "x8", "cap", "idle"):
+            assert word in app.export_screenshot()
 
 
 async def test_a_picture_is_saved_and_its_place_told(private_home: Path) -> None:

@@ -113,4 +113,6 @@ class Board(Widget, can_focus=False):
                 self._painted[number, row] = painted
             segments += painted
             at = region.right
-        return Strip(segments).adjust_cell_length(width, look.style("faint"))
+        if at < width:
+            segments.append(Segment(" " * (width - at), look.style("faint")))
+        return Strip(segments, width)
