@@ -11,7 +11,7 @@ from cockpit.tui.screens.jobs import progress_bar, share_done
 from cockpit.tui.widgets.table import Column, Row, Span
 
 KERNEL_COLUMNS: tuple[Column, ...] = (
-    Column("kernel", 10, flex=True),
+    Column("kernel", 16, flex=True),
     Column("launches", 9, right=True, drop=2),
     Column("per launch", 10, right=True),
     Column("memory", 10, right=True),

@@ -55,8 +55,10 @@ class JobScreen(ListingScreen):
     JobScreen.-overview #roofline { height: 7; margin-top: 1; }
     JobScreen #roofline { height: 1fr; }
     JobScreen #roof { height: 1; }
-    JobScreen.-both #metrics { height: 2fr; }
-    JobScreen.-both #gpus { height: 5; margin: 1 0; }
+    JobScreen.-both #fields { height: auto; max-height: 65%; }
+    JobScreen.-both FieldView { height: auto; }
+    JobScreen.-both #gpus { height: auto; max-height: 12; min-height: 3; }
+    JobScreen.-both #log { margin-top: 1; }
     JobScreen #nothing { height: 1fr; }
     """
 
@@ -82,12 +84,12 @@ class JobScreen(ListingScreen):
                         id="kernels",
                     )
                     yield Table(_ONE, header=False, cursor=False, id="roof")
+                yield LogView(self._ask_log, id="log")
             with Vertical(id="right"):
                 yield MetricCharts(id="metrics")
                 yield Table(
                     job_facts.GPU_COLUMNS, cursor=False, empty="It runs without a GPU.", id="gpus"
                 )
-                yield LogView(self._ask_log, id="log")
 
     @property
     def job(self) -> Job | None:
@@ -126,7 +128,8 @@ class JobScreen(ListingScreen):
             return
         snapshot = self.app.live.snapshot
         power = job_power(job, snapshot)
-        head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, min(self.size.width // 4, 48)))
+        bar = min(self.size.width // 4, 48)
+        head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, bar))
         self.query_one("#kernels", Table).show(job_facts.kernel_rows(job.kernels))
         roof = job_facts.roof_line(self._roof) if job.kernels else ""
         self.query_one("#roof", Table).show([Row("", ((roof, "muted"),))])
@@ -182,8 +185,8 @@ class JobScreen(ListingScreen):
         for name in ("fields", "metrics", "gpus", "log"):
             self.query_one(f"#{name}").display = name in shown
         self.query_one("#roofline").display = "kernels" in shown
-        self.query_one("#left").display = bool(shown & {"fields", "kernels"})
-        self.query_one("#right").display = bool(shown & {"metrics", "gpus", "log"})
+        self.query_one("#left").display = bool(shown & {"fields", "kernels", "log"})
+        self.query_one("#right").display = bool(shown & {"metrics", "gpus"})
         self.refill()
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:

@@ -8,7 +8,7 @@ from rich.color import Color as RichColor
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -45,8 +45,15 @@ class FieldView(Widget):
 
     def show(self, frame: Frame) -> None:
         """Draw this frame from now on."""
-        self.frame = frame
+        before, self.frame = self.frame, frame
+        if before is None or (before.width, before.height) != (frame.width, frame.height):
+            self.refresh(layout=True)
         self._update()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many rows as the picture needs at this width, where the height is left to it."""
+        shape = self.frame.height / self.frame.width if self.frame else 1 / 3
+        return min(round(width * shape / 2) + 1, max(container.height, 4))
 
     def recolour(self, map_name: str) -> None:
         """Draw in another map; one that runs through a neutral middle keeps its own."""

@@ -82,7 +82,7 @@ class LogView(ScrollView, can_focus=False):
     """Shows the end of a log and follows it; going up reads earlier parts as they are needed."""
 
     DEFAULT_CSS = """
-    LogView { height: 1fr; width: 1fr; min-height: 3; overflow-x: hidden; scrollbar-size: 1 1; }
+    LogView { height: 1fr; width: 1fr; min-height: 3; overflow-x: hidden; scrollbar-size: 0 0; }
     """
 
     def __init__(self, ask: AskLog, *, id: str | None = None) -> None:
