@@ -92,6 +92,22 @@ def test_a_gpu_that_is_gone_after_the_driver_came_back_keeps_its_place(
     assert sample.gpus[4].power_w == pytest.approx(before.gpus[4].power_w, abs=50)
 
 
+def test_a_gpu_never_met_before_the_driver_went_takes_its_place_after(
+    open_box: OpenBox, standin: Standin
+) -> None:
+    standin.lose(2)
+    box = open_box()
+    box.sample()
+    standin.driver_gone()
+    box.sample()
+    standin.restore(2)
+    standin.driver_back()
+    box.driver_returns()
+    gpus = box.sample().gpus
+    assert [gpu.uuid[4:12] for gpu in gpus] == [f"{0x51A0 + index:08x}" for index in range(10)]
+    assert gpus[2].power_w is not None
+
+
 def test_a_box_whose_driver_is_away_at_the_start_opens_with_a_problem(
     open_box: OpenBox, standin: Standin
 ) -> None:

@@ -65,6 +65,17 @@ def test_a_gpu_that_was_lost_before_the_start_is_shown_and_met_when_it_comes(
     assert box.source.box().revision > box.opened.revision
 
 
+def test_a_gpu_that_came_back_is_heard_when_it_tells_of_an_xid(
+    open_box: OpenBox, standin: Standin
+) -> None:
+    standin.lose(0)
+    box = open_box()
+    standin.restore(0)
+    box.settle(4)
+    standin.xid(0, 31)
+    box.sample_until(lambda sample: sample.gpus[0].last_xid == 31)
+
+
 def test_a_gpu_that_vanishes_from_the_list_is_lost(open_box: OpenBox, standin: Standin) -> None:
     box = open_box()
     standin.vanish(9)

@@ -132,8 +132,9 @@ class NvmlSource:
         code = self._driver_code()
         if code is not None:
             self._lose_driver(code)
-        else:
-            self._refresh_box()
+        elif self._refresh_box() and self._library is not None:
+            self._stop_watching()
+            self._watch_xids(self._library)
 
     def _call_roll(self, now_s: float) -> int:
         """Now and then see which GPUs the driver still lists; returns the calls that took."""
@@ -233,6 +234,7 @@ class NvmlSource:
         found = {
             finder.uuid or f"{UNKNOWN_UUID}{place}": finder for place, finder in enumerate(finders)
         }
+        self._name_unknown(found)
         # Of GPUs that do not tell who they are, those met before explain as many.
         missing = [uuid for uuid in self._indices if uuid not in found]
         unknown = [uuid for uuid in found if uuid.startswith(UNKNOWN_UUID)]
@@ -250,6 +252,14 @@ class NvmlSource:
                 device.lose("NVML_ERROR_GPU_IS_LOST")
             devices.append(device)
         return devices
+
+    def _name_unknown(self, found: Mapping[str, Finder]) -> None:
+        """A GPU that had not told who it is, and now does, keeps its place."""
+        nameless = [
+            uuid for uuid in self._indices if uuid.startswith(UNKNOWN_UUID) and uuid not in found
+        ]
+        for old, uuid in zip(nameless, [u for u in found if u not in self._indices], strict=False):
+            self._indices[uuid] = self._indices.pop(old)
 
     def _lose_driver(self, code: int) -> None:
         self._code, self._previous = code, self._library
@@ -294,11 +304,15 @@ class NvmlSource:
 
     # The box
 
-    def _refresh_box(self, *, anew: bool = False) -> None:
-        """Grow the revision if a GPU has told something new of itself or of its ways to others."""
+    def _refresh_box(self, *, anew: bool = False) -> bool:
+        """Grow the revision if a GPU has told something new of itself or of its ways to others.
+
+        Returns whether a GPU was met for the first time, or again.
+        """
         news = [device for device in self._devices if device.news and not device.busy]
         if not news and not anew:
-            return
+            return False
+        met = any(not device.surveyed for device in news)
         for device in news:
             device.news = False
             if not device.surveyed:
@@ -311,6 +325,7 @@ class NvmlSource:
             topology=self._topology(),
             revision=self._box.revision + 1,
         )
+        return met
 
     def _neighbours(self, device: Device) -> Neighbours:
         others = [other for other in self._devices if other.handle is not None]

@@ -104,7 +104,8 @@ class XidWatch:
                 self._stopping.wait(_PATIENCE_S)
 
     def _report(self, data: Any) -> None:
-        if data.eventType != pynvml.nvmlEventTypeXidCriticalError:
+        # One that has been told to stop may have a successor, who tells the same.
+        if data.eventType != pynvml.nvmlEventTypeXidCriticalError or self._stopping.is_set():
             return
         gpu = self._gpus.get(handle_address(data.device))
         if gpu is not None:
