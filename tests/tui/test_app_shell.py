@@ -90,7 +90,10 @@ async def test_the_palette_knows_gpus_jobs_and_themes() -> None:
 async def test_a_theme_is_previewed_kept_with_enter_and_given_back_with_escape() -> None:
     app = app_of()
     async with app.run_test(size=(100, 32)) as pilot:
-        await pilot.press("T", *"ember")
+        await pilot.press("T")
+        await pilot.pause()
+        assert app.theme == "midnight"
+        await pilot.press(*"ember")
         await pilot.pause()
         assert app.theme == "ember"
         await pilot.press("escape")

@@ -44,6 +44,9 @@ class ListDialog(ModalScreen[Any]):
         self.query_one(OptionList).can_focus = False
         self.query_one(Input).focus()
 
+    start_id: str | None = None
+    """The option to start at."""
+
     def options(self) -> list[tuple[str, Option]]:
         """What can be chosen, each with the text to search in."""
         raise NotImplementedError
@@ -53,13 +56,14 @@ class ListDialog(ModalScreen[Any]):
         found = self.query_one(OptionList)
         found.clear_options()
         wanted = words.casefold().split()
-        found.add_options(
+        options = [
             option
             for text, option in self.options()
             if all(word in text.casefold() for word in wanted)
-        )
-        if found.option_count:
-            found.highlighted = 0
+        ]
+        found.add_options(options)
+        start = next((n for n, option in enumerate(options) if option.id == self.start_id), 0)
+        found.highlighted = start if options else None
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list."""

@@ -21,11 +21,8 @@ class ThemesScreen(ListDialog):
 
     def on_mount(self) -> None:
         """Start at the theme in use."""
-        self._before = self.app.theme
+        self._before = self.start_id = self.app.theme
         super().on_mount()
-        names = [*self.app.themes.loaded]
-        if self._before in names:
-            self.query_one(OptionList).highlighted = names.index(self._before)
 
     def options(self) -> list[tuple[str, Option]]:
         """Themes by name, then the broken ones."""

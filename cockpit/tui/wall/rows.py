@@ -44,8 +44,14 @@ class GpuRows:
         pointer: Run = ("▸" if chosen else " ", "*accent")
         gpu = scene.gpu(position)
         if gpu is None:
+            waits = "  waiting for the driver…" if position == 0 and not scene.live.snapshot else ""
             return back, crop(
-                (pointer, (f"{position:>2}  ", "muted"), ("·" * self._bar, "faint")),
+                (
+                    pointer,
+                    (f"{position:>2}  ", "muted"),
+                    ("·" * self._bar, "faint"),
+                    (waits, "foreground"),
+                ),
                 self.region.width,
             )
         job = scene.live.job_on(gpu)
