@@ -25,6 +25,7 @@ from cockpit.agent.telemetry.nvml.device import (
 )
 from cockpit.agent.telemetry.nvml.library import Library, error_name
 from cockpit.agent.telemetry.nvml.links import topology
+from cockpit.agent.telemetry.nvml.places import Places
 from cockpit.agent.telemetry.nvml.rota import Rota
 from cockpit.agent.telemetry.nvml.watchdog import Watchdog
 from cockpit.agent.telemetry.nvml.xid import XidWatch, handle_address
@@ -71,8 +72,7 @@ class NvmlSource:
         self._rota: Rota | None = None
         self._xids: XidWatch | None = None
         self._events: deque[Event] = deque()
-        self._indices: dict[str, int] = {}
-        """UUID → index, for as long as the agent lives: a GPU keeps its place on the screen."""
+        self._places = Places()
         self._code: int | None = None
         self._tried_s = self._called_roll_s = float("-inf")
         self._box = BoxInfo(
@@ -234,16 +234,8 @@ class NvmlSource:
         found = {
             finder.uuid or f"{UNKNOWN_UUID}{place}": finder for place, finder in enumerate(finders)
         }
-        self._name_unknown(found)
-        # Of GPUs that do not tell who they are, those met before explain as many.
-        missing = [uuid for uuid in self._indices if uuid not in found]
-        unknown = [uuid for uuid in found if uuid.startswith(UNKNOWN_UUID)]
-        for uuid in unknown[: len(missing)]:
-            del found[uuid]
-        for uuid in [*missing, *found]:
-            self._indices.setdefault(uuid, len(self._indices))
         devices = []
-        for uuid, index in sorted(self._indices.items(), key=lambda item: item[1]):
+        for index, uuid in self._places.assign(list(found)):
             finder = found.get(uuid)
             device = Device(shared, index, uuid, None if finder is None else finder.handle)
             if uuid in before:
@@ -252,14 +244,6 @@ class NvmlSource:
                 device.lose("NVML_ERROR_GPU_IS_LOST")
             devices.append(device)
         return devices
-
-    def _name_unknown(self, found: Mapping[str, Finder]) -> None:
-        """A GPU that had not told who it is, and now does, keeps its place."""
-        nameless = [
-            uuid for uuid in self._indices if uuid.startswith(UNKNOWN_UUID) and uuid not in found
-        ]
-        for old, uuid in zip(nameless, [u for u in found if u not in self._indices], strict=False):
-            self._indices[uuid] = self._indices.pop(old)
 
     def _lose_driver(self, code: int) -> None:
         self._code, self._previous = code, self._library
@@ -317,7 +301,7 @@ class NvmlSource:
             device.news = False
             if not device.surveyed:
                 device.neighbours = self._neighbours(device)
-        self._indices = {device.uuid: device.index for device in self._devices}
+        self._places.learn(self._devices)
         self._box = replace(
             self._box,
             gpu_count=len(self._devices),
