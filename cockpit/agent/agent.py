@@ -14,7 +14,7 @@ from cockpit import paths
 from cockpit.agent.methods import Methods
 from cockpit.agent.sampler import Sampler
 from cockpit.agent.server import Server
-from cockpit.agent.sources import make_source, source_kind
+from cockpit.agent.sources import made_up_past, make_source, source_kind
 from cockpit.agent.telemetry.energy import Energy
 from cockpit.agent.telemetry.events import EventStore
 from cockpit.agent.telemetry.history import History
@@ -82,7 +82,13 @@ class Agent:
             paths.socket_path(settings.name), Methods(self).dispatch, self._idle_changed
         )
         pipeline = Pipeline(
-            self.source, settings, self.history, self.energy, self._health(), self._post
+            self.source,
+            settings,
+            self.history,
+            self.energy,
+            self._health(),
+            self._post,
+            lambda: made_up_past(self.source) if settings.simulate.demo else (),
         )
         self.sampler = Sampler(pipeline.open, pipeline.tick, settings.interval_s)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from cockpit.agent.telemetry.source import JobLoad, Source
+from cockpit.agent.telemetry.source import JobLoad, Sample, Source
 from cockpit.model import SourceKind
 from cockpit.settings import AgentSettings
 
@@ -35,3 +35,14 @@ def make_source(
     from cockpit.agent.telemetry.simulated import SimulatedSource
 
     return SimulatedSource(settings, ProcessTable(), loads)
+
+
+PAST_S = 600
+"""Seconds of a demo's past: as much as the wall's charts show."""
+
+
+def made_up_past(source: Source) -> Iterable[Sample]:
+    """What a demo would have shown before now; nothing for any other source."""
+    from cockpit.agent.telemetry.simulated import SimulatedSource
+
+    return source.past(PAST_S) if isinstance(source, SimulatedSource) else ()

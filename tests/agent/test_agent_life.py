@@ -21,7 +21,7 @@ from cockpit.agent.sampler import Sampler, next_due
 from cockpit.client import Box, Connected, Disconnected
 from cockpit.errors import BoxError
 from cockpit.model import Snapshot
-from cockpit.settings import AgentSettings
+from cockpit.settings import AgentSettings, SimulateSettings
 from cockpit.transports import local
 from cockpit.transports.local import LocalTransport
 
@@ -183,3 +183,16 @@ def test_work_for_the_sampler_is_done_between_ticks_in_its_thread() -> None:
     thread = sampler.run(threading.current_thread).result(10)
     sampler.stop()
     assert thread.name == "sampler"
+
+
+async def test_a_demo_shows_its_last_ten_minutes_at_once(home: Path) -> None:
+    settings = AgentSettings(
+        name="d", source="simulated", idle_exit_s=30.0, simulate=SimulateSettings(demo=True)
+    )
+    transport = LocalTransport(settings)
+    async with Box(transport) as box:
+        snapshot = await box.snapshot()
+        until_s = snapshot.time_s
+        series = await box.history(snapshot.gpus[0].uuid, "power_w", until_s - 540, until_s, 54)
+        assert None not in series.mean
+    await transport.restart()

@@ -35,11 +35,20 @@ def read(handle: object, samples: list[object]) -> list[object]:
     values.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     values.append(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
     values.append(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
-    values.append(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM))
     values.append(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     values.append(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
     values.extend(gpm_values(handle, samples))
     return values
+
+
+def read_slow(handle: object) -> list[object]:
+    """What changes rarely or is dear; the agent reads it every third second too."""
+    return [
+        pynvml.nvmlDeviceGetComputeRunningProcesses(handle),
+        pynvml.nvmlDeviceGetGraphicsRunningProcesses(handle),
+        pynvml.nvmlDeviceGetMarginTemperature(handle),
+        pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
+    ]
 
 
 def main(interval_s: float) -> None:
@@ -55,8 +64,7 @@ def main(interval_s: float) -> None:
         for handle, pair in zip(handles, samples, strict=True):
             read(handle, pair)
             if turn % 3 == 0:
-                pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-                pynvml.nvmlDeviceGetGraphicsRunningProcesses(handle)
+                read_slow(handle)
         turn += 1
         next_read += interval_s
         time.sleep(max(0.0, next_read - time.monotonic()))

@@ -30,9 +30,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ck") as directory:
         standin = Standin(Path(directory) / "standin", build_library())
-        environment = isolated_environment(Path(directory), standin)
+        environment = isolated_environment(Path(directory) / "watched", standin)
+        alone = isolated_environment(Path(directory) / "alone", standin)
         try:
-            cost_of_watching(environment, arguments.warm_up, arguments.seconds)
+            cost_of_watching(environment, alone, arguments.warm_up, arguments.seconds)
             status_beside_gpustat(environment)
             keys_under_a_slow_driver(environment, standin)
         finally:
@@ -45,22 +46,29 @@ def isolated_environment(directory: Path, standin: Standin) -> dict[str, str]:
     environment = {**os.environ, **standin.environment}
     for name in ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME", "CACHE_HOME"):
         path = directory / name.lower()
-        path.mkdir(mode=0o700)
+        path.mkdir(mode=0o700, parents=True)
         environment[f"XDG_{name}"] = str(path)
     return environment
 
 
-def cost_of_watching(environment: dict[str, str], warm_up_s: float, seconds: float) -> None:
-    """CPU of cockpit's agent and terminal, nvitop and a bare loop, all running together."""
+def cost_of_watching(
+    environment: dict[str, str], alone: dict[str, str], warm_up_s: float, seconds: float
+) -> None:
+    """CPU of cockpit's agent and terminal, nvitop and a bare loop, all running together.
+
+    One agent serves the terminal; another, without a client, is what is held against the loop.
+    """
     nvitop = TerminalProgram([str(BIN / "nvitop"), "--interval", "1"], environment)
     bare = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("bare_loop.py")), "1"], env=environment
     )
+    lonely = subprocess.Popen([str(BIN / "cockpit"), "agent"], env=alone)
     terminal = TerminalProgram([str(BIN / "cockpit")], environment)
     try:
         time.sleep(warm_up_s)
         programs = {
             "bare loop": bare.pid,
+            "agent alone": lonely.pid,
             "agent": agent_pid(environment),
             "terminal": terminal.pid,
             "nvitop": nvitop.pid,
@@ -79,15 +87,16 @@ def cost_of_watching(environment: dict[str, str], warm_up_s: float, seconds: flo
     finally:
         nvitop.stop()
         terminal.stop()
-        bare.terminate()
-        bare.wait()
+        for process in (bare, lonely):
+            process.terminate()
+            process.wait()
     both = percent["agent"] + percent["terminal"]
     print(f"\nCPU of one core, 10 stand-in GPUs, 1 s, 200×60, {elapsed:.0f} s:")
     for name, value in percent.items():
-        print(f"  {name:<10} {value:6.3f} %")
+        print(f"  {name:<12}{value:6.3f} %")
     print(f"  agent + terminal over nvitop    {both / percent['nvitop']:.2f}  (limit 1.00)")
     print(
-        f"  agent over the bare loop        {percent['agent'] / percent['bare loop']:.2f}"
+        f"  agent alone over the bare loop  {percent['agent alone'] / percent['bare loop']:.2f}"
         "  (limit 1.50)"
     )
 

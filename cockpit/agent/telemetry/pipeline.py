@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +39,10 @@ class Pipeline:
         energy: Energy,
         health: Health | None,
         publish: Publish,
+        past: Callable[[], Iterable[Sample]] = tuple,
     ) -> None:
         self._source = source
+        self._past = past
         self._settings = settings
         self._history = history
         self._energy = energy
@@ -53,8 +55,10 @@ class Pipeline:
         self._box: BoxInfo | None = None
 
     def open(self) -> None:
-        """Let the source find the GPUs."""
+        """Let the source find the GPUs, and take over the past it may know."""
         self._source.open()
+        for sample in self._past():
+            self._history.add(sample.time_s, sample.gpus)
 
     def tick(self) -> None:
         """Read the box once and hand the snapshot on."""
