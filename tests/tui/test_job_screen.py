@@ -9,14 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_box import NOW_S, uuid
+from fake_box import NOW_S, snapshot, uuid
 from story_box import StoryBox, rows_of, settle, story_app, story_box, until
 from textual.pilot import Pilot
 
 from cockpit.model import Progress
 from cockpit.tui.job_facts import roof_line
+from cockpit.tui.screens.events import EventsScreen
+from cockpit.tui.screens.gpu import GpuScreen
 from cockpit.tui.screens.job import JobScreen
 from cockpit.tui.screens.jobs import JobsScreen
+from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.chart import TimeChart
 from cockpit.tui.widgets.confirm import Confirm
 from cockpit.tui.widgets.field import FieldView
@@ -301,3 +304,19 @@ async def test_any_size_of_the_job_screen_is_drawn() -> None:
                 await pilot.press("tab")
         assert pilot.app.screen is screen
         assert uuid(6) in (screen.job.gpus if screen.job else ())
+
+
+@pytest.mark.parametrize(
+    "make", [JobsScreen, EventsScreen, lambda: JobScreen("43"), lambda: GpuScreen(uuid(2))]
+)
+async def test_news_that_come_before_the_screen_is_there_do_no_harm(
+    make: Callable[[], ListingScreen],
+) -> None:
+    async with story_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = make()
+        pilot.app.push_screen(screen)
+        screen.on_live(snapshot())  # type: ignore[attr-defined]
+        await until(pilot, lambda: screen.ready)
+        screen.on_live(snapshot())  # type: ignore[attr-defined]
+        assert pilot.app.screen is screen

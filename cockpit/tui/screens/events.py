@@ -83,7 +83,7 @@ class EventsScreen(ListingScreen):
 
     def on_live(self, update: Update) -> None:
         """Show a new event at once."""
-        if isinstance(update, Event) or not self.table().rows:
+        if self.ready and (isinstance(update, Event) or not self.table().rows):
             self.refill()
 
     def table(self) -> Table:

@@ -101,6 +101,8 @@ class GpuScreen(ListingScreen):
 
     def on_live(self, update: Update) -> None:
         """Take the newest figures in."""
+        if not self.ready:
+            return
         if isinstance(update, Snapshot):
             gpu = self._gpu
             if gpu is not None:

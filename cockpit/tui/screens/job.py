@@ -88,7 +88,7 @@ class JobScreen(ListingScreen):
             with Vertical(id="right"):
                 yield MetricCharts(id="metrics")
                 yield Table(
-                    job_facts.GPU_COLUMNS, cursor=False, empty="It runs without a GPU.", id="gpus"
+                    job_facts.GPU_COLUMNS, cursor=False, empty="It holds no GPU.", id="gpus"
                 )
 
     @property
@@ -108,7 +108,8 @@ class JobScreen(ListingScreen):
 
     def on_live(self, update: Update) -> None:
         """Figures go on with each snapshot, and whenever this job says something."""
-        if isinstance(update, Snapshot) or (isinstance(update, Job) and update.id == self.job_id):
+        mine = isinstance(update, Job) and update.id == self.job_id
+        if self.ready and (mine or isinstance(update, Snapshot)):
             self.refill()
 
     # What is shown

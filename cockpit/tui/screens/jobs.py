@@ -92,7 +92,7 @@ class JobsScreen(ListingScreen):
 
     def on_live(self, update: Update) -> None:
         """Times and powers go on with each snapshot."""
-        if not isinstance(update, Event):
+        if self.ready and not isinstance(update, Event):
             self.refill()
 
     def table(self) -> Table:

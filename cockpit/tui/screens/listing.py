@@ -27,6 +27,11 @@ class ListingScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.needle = ""
+        self.ready = False
+        """Whether everything on the screen is there: the app may tell news before it is."""
+
+    def on_mount(self) -> None:
+        self.ready = True
 
     def compose(self) -> ComposeResult:
         yield Header()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import groupby
 
 from rich.color import Color as RichColor
@@ -22,6 +23,10 @@ LEVELS = 64
 _LEVEL_OF = bytes([0, *(1 + value * LEVELS // 255 for value in range(255))])
 """Byte to level: 0 stays no value, the others become 1 to LEVELS."""
 _SHADE_OF = ["█", *(SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS))]
+
+
+def _clock(time_s: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(time_s))
 
 
 class FieldView(Widget):
@@ -151,7 +156,7 @@ class FieldView(Widget):
         if frame is None:
             return [title]
         low, high = f"  {short(frame.low):>6} ", f" {short(frame.high):<6}"
-        when = f"  step {frame.step:,}".replace(",", " ") + f"  t {short(frame.time_s)} s"
+        when = f"  step {frame.step:,}".replace(",", " ") + f"  at {_clock(frame.time_s)}"
         room = width - len(self.title) - len(low) - len(high) - len(when)
         bar = min(max(room, 0), 32)
         if bar < 8:
