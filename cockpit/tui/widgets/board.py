@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rich.segment import Segment
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -91,15 +92,26 @@ class Board(Widget, can_focus=False):
             look = self._looks[self.faded] = Look(self.app.theme_variables, self.faded)
         return look
 
-    def render_line(self, y: int) -> Strip:
-        """One line, from the cache if it has not changed."""
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a region, from the cache where they have not changed.
+
+        A board has no border, padding or scrollbar, so it goes past the second cache that Textual
+        keeps for widgets that may have them, and applies the filters (NO_COLOR) itself.
+        """
+        width = self.size.width
+        lines = [self._line(y, width) for y in range(crop.y, crop.bottom)]
+        if crop.x == 0 and crop.right >= width:
+            return lines
+        return [line.crop(crop.x, crop.right) for line in lines]
+
+    def _line(self, y: int, width: int) -> Strip:
         strip = self._strips.get(y)
-        if strip is None or strip.cell_length != self.size.width:
-            strip = self._strips[y] = self._paint(y)
+        if strip is None or strip.cell_length != width:
+            strip = self._strips[y] = self._paint(y, width)
         return strip
 
-    def _paint(self, y: int) -> Strip:
-        look, width = self.look(), self.size.width
+    def _paint(self, y: int, width: int) -> Strip:
+        look = self.look()
         segments: list[Segment] = []
         at = 0
         for number, row in self._by_row[y] if y < len(self._by_row) else ():
@@ -115,4 +127,9 @@ class Board(Widget, can_focus=False):
             at = region.right
         if at < width:
             segments.append(Segment(" " * (width - at), look.style("faint")))
-        return Strip(segments, width)
+        strip = Strip(segments, width)
+        for line_filter in self.get_line_filters():
+            # A theme's colours are truecolor already, or meant for the terminal as they are.
+            if not isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
