@@ -25,7 +25,7 @@ class Confirm(ModalScreen[bool]):
     }
     Confirm #detail { color: $muted; margin: 1 0; }
     Confirm Horizontal { height: 1; align-horizontal: right; }
-    Confirm Button { border: none; height: 1; min-width: 12; margin-left: 2; }
+    Confirm Button { min-width: 12; margin-left: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", show=False),
@@ -42,8 +42,8 @@ class Confirm(ModalScreen[bool]):
             yield Static(self.question, id="question", markup=False)
             yield Static(self.detail, id="detail", markup=False)
             with Horizontal():
-                yield Button("No  n", id="no")
-                yield Button(f"{self.yes}  y", id="yes", variant="warning")
+                yield Button("No  n", id="no", compact=True)
+                yield Button(f"{self.yes}  y", id="yes", variant="warning", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#no", Button).focus()

@@ -18,7 +18,7 @@ from cockpit.tui.widgets.frame import Frame, fit, sample
 from cockpit.tui.widgets.ink import Inks
 from cockpit.tui.widgets.scale import short
 
-LEVELS = 64
+LEVELS = 48
 """Colours a field is drawn in: few enough that most cells stay the same from frame to frame."""
 _LEVEL_OF = bytes([0, *(1 + value * LEVELS // 255 for value in range(255))])
 """Byte to level: 0 stays no value, the others become 1 to LEVELS."""
@@ -45,7 +45,7 @@ class FieldView(Widget):
         self._rows: list[tuple[bytes, bytes]] = []
         self._left = 0
         self._legend_y = 0
-        self._cells: dict[int, Segment] = {}
+        self._cells: dict[tuple[int, int], Style] = {}
         self._cells_key: object = None
 
     def show(self, frame: Frame) -> None:
@@ -116,15 +116,24 @@ class FieldView(Widget):
                 [Segment(self.note.center(width)[:width], self._inks("muted"))] if middle else []
             )
         elif y < len(self._rows) and self._rows[y][0]:
-            indent = [Segment(" " * self._left)] if self._left else []
-            segments = [*indent, *self._field_row(*self._rows[y])]
+            return self._field_strip(*self._rows[y], width)
         else:
             segments = []
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
+    def _field_strip(self, upper: bytes, lower: bytes, width: int) -> Strip:
+        """A row of the picture, its length known beforehand: measuring it costs more than drawing."""
+        base = self.rich_style
+        segments = [Segment(" " * self._left, base)] if self._left else []
+        segments += self._field_row(upper, lower)
+        used = self._left + len(upper)
+        if used < width:
+            segments.append(Segment(" " * (width - used), base))
+        return Strip(segments, width)
+
     def _field_row(self, upper: bytes, lower: bytes) -> list[Segment]:
         if not lower:
-            ink = self._inks("text")
+            ink = self.rich_style + self._inks("text")
             return [Segment("".join([_SHADE_OF[level] for level in upper]), ink)]
         cells = self._cells
         if self._cells_key != self.map_name:
@@ -132,12 +141,10 @@ class FieldView(Widget):
             self._cells_key = self.map_name
         segments: list[Segment] = []
         for pair, group in groupby(zip(upper, lower, strict=True)):
-            count = sum(1 for _ in group)
-            key = (pair[0] << 20) | (pair[1] << 10) | min(count, 1023)
-            segment = cells.get(key)
-            if segment is None:
-                segment = cells[key] = Segment("▀" * count, self._style(*pair))
-            segments.append(segment)
+            style = cells.get(pair)
+            if style is None:
+                style = cells[pair] = self._style(*pair)
+            segments.append(Segment("▀" * len(tuple(group)), style))
         return segments
 
     def _style(self, upper: int, lower: int) -> Style:
