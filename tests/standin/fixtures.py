@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import mmap
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -44,10 +45,19 @@ def build_library() -> Path:
             options = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
             name = f"-Wl,-soname,{LIBRARY}"
             subprocess.run(
-                ["gcc", *options, name, "-o", str(draft), *units, "-lm", "-lpthread"], check=True
+                [compiler(), *options, name, "-o", str(draft), *units, "-lm", "-lpthread"],
+                check=True,
             )
             draft.rename(library)
     return directory
+
+
+def compiler() -> str:
+    """The C compiler of this machine. FileNotFoundError if there is none."""
+    for name in ("gcc", "cc", "clang"):
+        if found := shutil.which(name):
+            return found
+    raise FileNotFoundError("no C compiler (gcc, cc or clang) on the PATH")
 
 
 class Standin:
@@ -237,8 +247,13 @@ class Standin:
 
 @pytest.fixture(scope="session")
 def standin_library() -> Path:
-    """The directory with the compiled stand-in."""
-    return build_library()
+    """The directory with the compiled stand-in; without a C compiler its tests are skipped."""
+    try:
+        return build_library()
+    except FileNotFoundError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture
