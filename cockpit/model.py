@@ -330,6 +330,17 @@ class KernelStat:
 
 
 @dataclass(frozen=True)
+class Roofline:
+    """What a job said its device can do at most: what its kernels are held against."""
+
+    bytes_per_s: float | None = None
+    flops_per_s: float | None = None
+    measured: bool = False
+    """True if the job measured it, False if it is from a data sheet."""
+    device: str = ""
+
+
+@dataclass(frozen=True)
 class Job:
     """A workload on this box. Until it ends, `ended_s` and `exit_code` are None."""
 
@@ -352,6 +363,7 @@ class Job:
     cost: float | None = None
     gpu_seconds: float | None = None
     kernels: tuple[KernelStat, ...] = ()
+    roofline: Roofline | None = None
     frames: tuple[str, ...] = ()
     """Names of the live fields this job draws."""
     views: tuple[Mapping[str, Any], ...] = ()

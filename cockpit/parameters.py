@@ -39,12 +39,19 @@ class Parameter:
         words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
         kind = words.get(self.type, "text" if self.type == "str" else "a path")
         if self.minimum is not None and self.maximum is not None:
-            kind += f" from {self.minimum:g} to {self.maximum:g}"
+            kind += f" from {_figure(self.minimum)} to {_figure(self.maximum)}"
         elif self.minimum is not None:
-            kind += f" of at least {self.minimum:g}"
+            kind += f" of at least {_figure(self.minimum)}"
         elif self.maximum is not None:
-            kind += f" of at most {self.maximum:g}"
+            kind += f" of at most {_figure(self.maximum)}"
         return f"{kind} ({self.unit})" if self.unit else kind
+
+
+def _figure(value: float) -> str:
+    """A bound as people read it: `4096`, `1 000 000 000`, `0.5`, `1e-06`."""
+    if float(value).is_integer() and 10_000 <= abs(value) < 1e15:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:g}"
 
 
 def parse_parameter(name: str, table: Any) -> Parameter:

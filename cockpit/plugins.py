@@ -31,7 +31,8 @@ KINDS = (
     "generation",
     "tool",
 )
-VIEW_TYPES = ("field", "chart", "image", "table", "text")
+VIEW_TYPES = ("field", "chart")
+"""What the job screen can draw."""
 KEYS = (
     "name",
     "title",
@@ -52,6 +53,18 @@ class GpuNeed:
     minimum: int = 0
     default: int = 1
     maximum: int = 1
+
+    @property
+    def bounds(self) -> str:
+        """`2`, or `0 to 1`."""
+        if self.minimum == self.maximum:
+            return str(self.minimum)
+        return f"{self.minimum} to {self.maximum}"
+
+    @property
+    def wants(self) -> str:
+        """The bounds with their noun: `1 GPU`, `0 to 1 GPUs`."""
+        return f"{self.bounds} GPU" + ("" if self.bounds == "1" else "s")
 
 
 @dataclass(frozen=True)
@@ -262,12 +275,7 @@ def request(
     )
     count = wanted if isinstance(wanted, int) else len(wanted)
     if not need.minimum <= count <= need.maximum:
-        bounds = (
-            str(need.minimum)
-            if need.minimum == need.maximum
-            else (f"{need.minimum} to {need.maximum}")
-        )
-        raise UsageError(f"{plugin.name} runs on {bounds} GPUs, not on {count}")
+        raise UsageError(f"{plugin.name} runs on {need.wants}, not on {count}")
     return JobRequest(
         name=name or plugin.name,
         command=plugin.command,

@@ -65,8 +65,7 @@ def _print_list(listed: tuple[Plugin, ...], broken: tuple[BrokenPlugin, ...]) ->
 
 
 def _gpus(plugin: Plugin) -> str:
-    need = plugin.gpus
-    return str(need.minimum) if need.minimum == need.maximum else f"{need.minimum}–{need.maximum}"
+    return plugin.gpus.bounds
 
 
 def _page(plugin: Plugin) -> str:

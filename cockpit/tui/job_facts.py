@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from cockpit.model import Gpu, Job, KernelStat
+from cockpit.model import Gpu, Job, KernelStat, Roofline
 from cockpit.tui import phrases
 from cockpit.tui.screens.jobs import progress_bar, share_done
 from cockpit.tui.widgets.table import Column, Row, Span
@@ -30,10 +29,6 @@ GPU_COLUMNS: tuple[Column, ...] = (
     Column("DRAM", 5, right=True),
     Column("memory", 8, right=True),
     Column("clock", 9, right=True, drop=2),
-)
-METRIC_COLUMNS: tuple[Column, ...] = (
-    Column("metric", 16, flex=True),
-    Column("now", 12, right=True),
 )
 
 
@@ -106,17 +101,17 @@ def _share(percent: float | None) -> tuple[Span, ...]:
     return progress_bar(percent / 100, 10)
 
 
-def roof_line(roof: Mapping[str, Any] | None) -> str:
+def roof_line(roof: Roofline | None) -> str:
     """What the kernels are held against, and whether that was measured."""
     if roof is None:
         return "this job has told no roof to hold its kernels against"
     parts = [
-        phrases.rate(roof.get(key), unit)
-        for key, unit in (("bytes_per_s", "B/s"), ("flops_per_s", "FLOP/s"))
-        if roof.get(key) is not None
+        phrases.rate(most, unit)
+        for most, unit in ((roof.bytes_per_s, "B/s"), (roof.flops_per_s, "FLOP/s"))
+        if most is not None
     ]
-    how = "measured here" if roof.get("measured") else "from the data sheet"
-    device = f" on {roof['device']}" if roof.get("device") else ""
+    how = "measured here" if roof.measured else "from the data sheet"
+    device = f" on {roof.device}" if roof.device else ""
     return f"roof {' and '.join(parts) or phrases.NONE}, {how}{device}"
 
 
@@ -147,13 +142,6 @@ def gpu_rows(gpus: Sequence[Gpu]) -> list[Row]:
             )
         )
     return rows
-
-
-def metric_rows(metrics: Mapping[str, float]) -> list[Row]:
-    """The newest value of each metric."""
-    return [
-        Row(name, ((name, "muted"), (f"{value:.6g}", "text"))) for name, value in metrics.items()
-    ]
 
 
 def chart_plan(job: Job) -> list[tuple[str, tuple[str, ...]]]:

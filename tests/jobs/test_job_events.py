@@ -15,6 +15,7 @@ from job_bench import Bench
 
 from cockpit.agent.jobs import events
 from cockpit.agent.jobs.events import EventTail
+from cockpit.model import Roofline
 from cockpit.protocol import RpcError
 from cockpit.sdk.frames import FrameWriter
 
@@ -98,6 +99,7 @@ def test_a_kernel_is_measured_against_the_nearer_roof(writer: Writer) -> None:
     tail.read()
     assert tail.kernels["step"].roofline_percent == pytest.approx(50.0)
     assert tail.kernels["step"].limited_by == "memory"
+    assert tail.roofline == Roofline(4e12, 50e12, measured=True)
     writer.write({**kernel, "bytes": None, "flops": 80e12})
     tail.read()
     assert (tail.kernels["step"].roofline_percent, tail.kernels["step"].limited_by) == (

@@ -101,7 +101,7 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
         ('choices = ["sphere", "wing"]', "", "parameters.shape.choices"),
         ("[parameters.nx]", "[parameters.gpus]", "taken by an option"),
         ("[parameters.nx]", '[parameters."n x"]', "letters, digits"),
-        ('type = "field"', 'type = "film"', "views, number 1: type: got 'film'"),
+        ('type = "field"', 'type = "image"', "type: got 'image', wants one of field, chart"),
         ('name = "speed"', "", "views, number 1: name: wants"),
         ('metrics = ["mlups"]', "", "views, number 2: metrics: wants"),
         ("[gpus]", "colour = 1\n[gpus]", "colour: no such key"),
@@ -181,6 +181,24 @@ def test_options_come_from_the_parameters(
     page = " ".join(capsys.readouterr().out.split())
     assert "Length of the tunnel; a whole number from 16 to 4096 (cells); default 256" in page
     assert "a path; required" in page and "default false" in page
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"minimum": 0, "maximum": 1_000_000_000}, "a number from 0 to 1 000 000 000"),
+        ({"minimum": 0.25}, "a number of at least 0.25"),
+        ({"maximum": 1e-6}, "a number of at most 1e-06"),
+        ({"minimum": -20_000, "maximum": 1e30}, "a number from -20 000 to 1e+30"),
+    ],
+)
+def test_bounds_are_written_out_as_people_read_them(bounds: dict[str, float], words: str) -> None:
+    assert parameters.Parameter("n", "float", **bounds).wants == words
+
+
+def test_a_number_of_gpus_agrees_with_its_noun() -> None:
+    needs = [plugins.GpuNeed(*bounds) for bounds in ((1, 1, 1), (0, 1, 1), (2, 2, 2))]
+    assert [need.wants for need in needs] == ["1 GPU", "0 to 1 GPUs", "2 GPUs"]
 
 
 def test_a_request_has_checked_parameters_and_gpus(tunnel: plugins.Plugin) -> None:

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from cockpit.client import Connected
-from cockpit.model import KernelStat, Process, Progress, Series
+from cockpit.model import KernelStat, Process, Progress, Roofline, Series
 from cockpit.settings import TerminalSettings
 from cockpit.tui.app import CockpitApp
 from cockpit.tui.widgets.table import Table
@@ -73,7 +73,7 @@ def flow(width: int = 240, height: int = 80) -> bytes:
 
 
 class StoryBox(FakeBox):
-    """Ten GPUs whose jobs have something to show; `call` answers `job.events`."""
+    """Ten GPUs whose jobs have something to show."""
 
     async def history(
         self, gpu_uuid: str, metric: str, since_s: float, until_s: float, points: int = 400
@@ -83,11 +83,6 @@ class StoryBox(FakeBox):
         times = tuple(since_s + step * n for n in range(int((until_s - since_s) / step)))
         values = tuple(past(metric, time_s) for time_s in times)
         return Series(gpu_uuid, metric, step, times, values, values, values)
-
-    async def call(self, method: str, params: Any = None) -> Any:
-        self.calls.append((method, params))
-        roof = {"type": "roofline", "bytes_per_s": 1.91e12, "flops_per_s": None, "measured": True}
-        return {"events": [{"type": "message"}, roof | {"device": "NVIDIA H100 PCIe"}]}
 
 
 def story_box() -> StoryBox:
@@ -108,6 +103,7 @@ def story_box() -> StoryBox:
         views=VIEWS,
         frames=("speed",),
         kernels=(probe, collide),
+        roofline=Roofline(1.91e12, None, True, "NVIDIA H100 PCIe"),
         metrics={"drag": 1.37, "lift": 0.21, "mlups": 6840.0},
         progress=Progress(420_000, 1_000_000, 1310.0, "steps"),
         energy_j=9.4e5,

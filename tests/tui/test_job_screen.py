@@ -13,7 +13,7 @@ from fake_box import NOW_S, snapshot, uuid
 from story_box import StoryBox, rows_of, settle, story_app, story_box, until
 from textual.pilot import Pilot
 
-from cockpit.model import Progress
+from cockpit.model import Progress, Roofline
 from cockpit.tui.job_facts import roof_line
 from cockpit.tui.screens.events import EventsScreen
 from cockpit.tui.screens.gpu import GpuScreen
@@ -66,7 +66,7 @@ def answer(data: bytes, size: int, offset: int) -> dict[str, Any]:
 def test_overview(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[Any]) -> None:
         screen = await open_job(pilot)
-        await until(pilot, lambda: drawn(screen) and screen._roof is not None)
+        await until(pilot, lambda: drawn(screen))
         if size[0] > 100:
             log = screen.query_one(LogView)
             await until(pilot, lambda: bool(log.window.lines))
@@ -98,7 +98,6 @@ async def test_the_head_says_state_place_progress_and_energy() -> None:
 async def test_kernels_stand_against_the_roof_and_unknown_figures_are_dashes() -> None:
     async with story_app().run_test(size=(200, 50)) as pilot:
         screen = await open_job(pilot)
-        await until(pilot, lambda: screen._roof is not None)
         first, second = rows_of(screen, "kernels")[1:]
         assert first.startswith("collide_stream")
         assert all(
@@ -109,7 +108,7 @@ async def test_kernels_stand_against_the_roof_and_unknown_figures_are_dashes() -
 
 
 def test_a_roof_that_was_not_measured_is_called_so() -> None:
-    assert "from the data sheet" in roof_line({"bytes_per_s": 2e12, "measured": False})
+    assert "from the data sheet" in roof_line(Roofline(2e12))
     assert "no roof" in roof_line(None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from cockpit.model import KernelStat, Progress
+from cockpit.model import KernelStat, Progress, Roofline
 
 READ_BYTES = 1 << 20
 """At most so much is read per call, so that a flood of events never stops the agent."""
@@ -32,6 +32,7 @@ class EventTail:
         self.metrics: dict[str, float] = {}
         self.series: dict[str, list[Row]] = {}
         self.kernels: dict[str, KernelStat] = {}
+        self.roofline: Roofline | None = None
         self.frames: dict[str, str] = {}
         """Name → path relative to the job directory."""
         self.message = ""
@@ -41,7 +42,6 @@ class EventTail:
         self._rest = b""
         self._skipping = False
         self._first: tuple[float, float] | None = None
-        self._roof: tuple[float | None, float | None] = (None, None)
         self._readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "progress": self._on_progress,
             "metrics": self._on_metrics,
@@ -119,7 +119,12 @@ class EventTail:
         self.kernels[name] = self._against_roof(stat)
 
     def _on_roofline(self, event: dict[str, Any]) -> None:
-        self._roof = (_optional(event.get("bytes_per_s")), _optional(event.get("flops_per_s")))
+        self.roofline = Roofline(
+            _optional(event.get("bytes_per_s")),
+            _optional(event.get("flops_per_s")),
+            event.get("measured") is True,
+            str(event.get("device", ""))[:200],
+        )
         self.kernels = {name: self._against_roof(stat) for name, stat in self.kernels.items()}
 
     def _against_roof(self, stat: KernelStat) -> KernelStat:
@@ -132,7 +137,9 @@ class EventTail:
             return stat
         bytes_per_s = None if stat.bytes is None else stat.bytes / stat.seconds
         flops_per_s = None if stat.flops is None else stat.flops / stat.seconds
-        memory, arithmetic = _share(bytes_per_s, self._roof[0]), _share(flops_per_s, self._roof[1])
+        roof = self.roofline or Roofline()
+        memory = _share(bytes_per_s, roof.bytes_per_s)
+        arithmetic = _share(flops_per_s, roof.flops_per_s)
         limited_by: Literal["memory", "arithmetic"] | None = None
         if memory is not None or arithmetic is not None:
             limited_by = "memory" if (memory or 0.0) >= (arithmetic or 0.0) else "arithmetic"

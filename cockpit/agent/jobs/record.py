@@ -116,6 +116,7 @@ class Record:
             cost=cost(energy_j, price_per_kwh),
             gpu_seconds=self._gpu_seconds(),
             kernels=tuple(tail.kernels.values()),
+            roofline=tail.roofline,
             frames=tuple(tail.frames),
             views=request.views,
             directory=str(self.directory.path),

@@ -67,7 +67,6 @@ class JobScreen(ListingScreen):
         self.job_id = job_id
         self._fields: dict[str, FieldView] = {}
         self._sequences: dict[str, int] = {}
-        self._roof: dict[str, Any] | None = None
         self._gone = ""
 
     def compose_body(self) -> ComposeResult:
@@ -132,7 +131,7 @@ class JobScreen(ListingScreen):
         bar = min(self.size.width // 4, 48)
         head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, bar))
         self.query_one("#kernels", Table).show(job_facts.kernel_rows(job.kernels))
-        roof = job_facts.roof_line(self._roof) if job.kernels else ""
+        roof = job_facts.roof_line(job.roofline) if job.kernels else ""
         self.query_one("#roof", Table).show([Row("", ((roof, "muted"),))])
         held = {*job.gpus, *job.slices}
         gpus = [
@@ -213,7 +212,6 @@ class JobScreen(ListingScreen):
             if self.job is None:
                 self.app.live.jobs[self.job_id] = await self.app.box.job(self.job_id)
             self.refill()
-            await self._ask_roof()
         except CockpitError as error:
             self._gone = str(error)
             self.refill()
@@ -261,15 +259,6 @@ class JobScreen(ListingScreen):
 
     async def _ask_log(self, offset: int, limit: int) -> dict[str, Any]:
         return await self.app.box.job_log(self.job_id, offset, limit)
-
-    async def _ask_roof(self) -> None:
-        """What roof the job measured or named, from the first events it wrote."""
-        params = {"id": self.job_id, "offset": 0, "limit": 100}
-        answer = await self.app.box.call("job.events", params)
-        for event in answer.get("events", ()):
-            if isinstance(event, dict) and event.get("type") == "roofline":
-                self._roof = event
-        self.refill()
 
     # Keys
 

@@ -99,11 +99,7 @@ class LaunchScreen(Screen[None]):
     def _entry(self, entry: Plugin | BrokenPlugin) -> Text:
         if isinstance(entry, BrokenPlugin):
             return Text.assemble((f"✗ {entry.name}", "bold"), "\n  broken", no_wrap=True)
-        need = entry.gpus
-        gpus = (
-            f"{need.minimum}" if need.minimum == need.maximum else f"{need.minimum}-{need.maximum}"
-        )
-        kind = f"\n  {entry.kind}, {gpus} GPU{'' if gpus == '1' else 's'}"
+        kind = f"\n  {entry.kind}, {entry.gpus.wants}"
         return Text.assemble(
             (entry.title, "bold"), (kind, "dim"), no_wrap=True, overflow="ellipsis"
         )

@@ -36,10 +36,7 @@ def gpu_wish(text: str, plugin: Plugin, count: int) -> int | tuple[int, ...]:
     else:
         raise ValueError("wants a number, or which ones: 0,3")
     if not need.minimum <= wanted <= need.maximum:
-        bounds = str(need.minimum)
-        if need.maximum != need.minimum:
-            bounds += f" to {need.maximum}"
-        raise ValueError(f"runs on {bounds} GPUs, not on {wanted}")
+        raise ValueError(f"runs on {need.wants}, not on {wanted}")
     return chosen or wanted
 
 
@@ -90,10 +87,8 @@ class ParameterForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         need = self.plugin.gpus
-        note = f"{need.minimum}"
-        if need.maximum != need.minimum:
-            note += f" to {need.maximum}"
-        yield self._row(GPUS, str(need.default), (), "", f"{note}, or which ones, as in 0,3")
+        note = f"{need.bounds}, or which ones, as in 0,3"
+        yield self._row(GPUS, str(need.default), (), "", note)
         for parameter in self.plugin.parameters:
             value = parameter.default
             text = "" if value is None else str(value).removesuffix(".0")
