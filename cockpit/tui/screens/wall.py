@@ -16,6 +16,7 @@ from cockpit.client import Connected, Update
 from cockpit.errors import CockpitError
 from cockpit.model import BoxInfo, Snapshot
 from cockpit.tui import keys
+from cockpit.tui.narrow import NarrowCompositor
 from cockpit.tui.trail import SPAN_S, Trail
 from cockpit.tui.wall.bridges import Bridge
 from cockpit.tui.wall.cards import Card
@@ -53,6 +54,7 @@ class WallScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._compositor = NarrowCompositor()
         self._plan = Plan()
         self._scene: Scene | None = None
         self._arranged_for = 0

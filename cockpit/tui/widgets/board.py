@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from cockpit.tui.draw import Line
+from cockpit.tui.draw import Line, width_of
 from cockpit.tui.look import Look
 
 
@@ -70,10 +70,11 @@ class Board(Widget, can_focus=False):
             region = block.region
             for row, line in enumerate(new):
                 if line != old[row]:
+                    start, stop = changed_cells(old[row], line)
                     old[row] = line
                     self._strips.pop(region.y + row, None)
                     self._painted.pop((number, row), None)
-                    changed.append(Region(region.x, region.y + row, region.width, 1))
+                    changed.append(Region(region.x + start, region.y + row, stop - start, 1))
         if changed:
             self.repainted += len(changed)
             self.refresh(*changed)
@@ -133,3 +134,22 @@ class Board(Widget, can_focus=False):
             if not isinstance(line_filter, ANSIToTruecolor):
                 strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
+
+
+def changed_cells(old: Line, new: Line) -> tuple[int, int]:
+    """From and up to which cell a line looks different; both lines are of the same width.
+
+    The stretch reaches from the first run that differs to the last, never into half a wide letter.
+    """
+    (old_back, before), (new_back, after) = old, new
+    if old_back != new_back:
+        return 0, width_of(after)
+    shorter = min(len(before), len(after))
+    first = 0
+    while first < shorter and before[first] == after[first]:
+        first += 1
+    last = 0
+    while last < shorter - first and before[-1 - last] == after[-1 - last]:
+        last += 1
+    start = width_of(after[:first])
+    return start, start + width_of(after[first : len(after) - last])
