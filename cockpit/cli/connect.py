@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 from cockpit.cli.options import GlobalOptions
@@ -81,5 +83,32 @@ def _replay(settings: AgentSettings, options: GlobalOptions) -> AgentSettings:
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run an async command to its end. Ctrl+C cancels it and ends the program quietly."""
-    return asyncio.run(work)
+    """Run an async command to its end. Ctrl+C cancels it and ends the program quietly.
+
+    Python 3.10 would raise KeyboardInterrupt wherever the loop just is; this does as 3.11 does.
+    """
+    interrupted = False
+
+    async def interruptible() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            nonlocal interrupted
+            if interrupted:
+                raise KeyboardInterrupt
+            interrupted = True
+            loop.call_soon_threadsafe(task.cancel)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            return await work
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
