@@ -88,13 +88,22 @@ class Pipeline:
         return self._box
 
 
+def box_name(kind: SourceKind, settings: AgentSettings) -> str:
+    """What a person would call the box: its hostname, or what stands in for one."""
+    if kind == "replay":
+        return Path(settings.replay_file or settings.name).name
+    if kind == "simulated":
+        return "demo" if settings.simulate.demo else "simulated"
+    return socket.gethostname()
+
+
 def completed(box: BoxInfo, settings: AgentSettings) -> BoxInfo:
     """`box` with what the source leaves open: budget, price, this machine and this program."""
     if box.source == "replay":
         return dataclasses.replace(box, agent_version=__version__)
     return dataclasses.replace(
         box,
-        name=box.name or settings.name,
+        name=box.name or box_name(box.source, settings),
         agent_version=__version__,
         hostname=box.hostname or socket.gethostname(),
         boot_id=box.boot_id or _boot_id(),
@@ -107,7 +116,7 @@ def completed(box: BoxInfo, settings: AgentSettings) -> BoxInfo:
 def waiting_box(kind: SourceKind, settings: AgentSettings) -> BoxInfo:
     """What can be said of a box whose driver has not answered yet."""
     box = BoxInfo(
-        settings.name,
+        box_name(kind, settings),
         kind,
         None,
         0,

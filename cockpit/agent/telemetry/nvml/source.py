@@ -76,7 +76,7 @@ class NvmlSource:
         self._code: int | None = None
         self._tried_s = self._called_roll_s = float("-inf")
         self._box = BoxInfo(
-            name=settings.name,
+            name="",
             source="nvml",
             driver_version=None,
             gpu_count=0,

@@ -98,7 +98,7 @@ def simulated_box(settings: AgentSettings) -> BoxInfo:
     model = CARDS[simulate.kind]
     count = simulate.gpu_count
     return BoxInfo(
-        name=settings.name,
+        name="",
         source="simulated",
         driver_version="590.48.01",
         cuda_version="13.1",
