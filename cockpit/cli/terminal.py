@@ -39,7 +39,8 @@ def open_terminal(options: GlobalOptions) -> int:
 
 def _why_not() -> str | None:
     """Why no full-screen program can be drawn here; None when it can."""
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
+    # Textual draws on stderr.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         return "this is not a terminal"
     if os.environ.get("TERM", "") in ("", "dumb"):
         return "this terminal cannot move its cursor (TERM is empty or dumb)"
