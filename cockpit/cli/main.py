@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 well, 1 a problem, 2 bad use."""
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -65,6 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _crashed(error)
     return code
+
+
+def _fill_closed_streams() -> None:
+    """What was started with a stream closed, as in `>&-`, has nothing there; now it has /dev/null."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _drop_output() -> None:
