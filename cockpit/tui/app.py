@@ -27,6 +27,7 @@ from cockpit.tui.screens.wall import WallScreen
 from cockpit.tui.themes import DEFAULT_VARIABLES, to_textual
 from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.header import Header
+from cockpit.tui.widgets.ink import Inked
 
 if TYPE_CHECKING:
     from cockpit.plugins import Found
@@ -249,11 +250,13 @@ class CockpitApp(App[None]):
         return seen
 
     def show_shell(self, screen: Screen[Any]) -> None:
-        """Bring header and banner of a screen up to date."""
+        """Bring header and banner of a screen up to date, and fade what is stale."""
         for header in screen.query(Header):
             header.show()
         for banner in screen.query(Banner):
             banner.show_live(self.live)
+        for widget in screen.walk_children(Inked):
+            widget.fade(self.live.stale)
 
     def _tick(self) -> None:
         """Once a second: clocks, ages, and whether the terminal is still there."""

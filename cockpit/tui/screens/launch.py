@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from cockpit.errors import CockpitError
 from cockpit.plugins import BrokenPlugin, Found, Plugin, request
 from cockpit.tui.keys import bindings
+from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.form import GPUS, ParameterForm, gpu_wish
 from cockpit.tui.widgets.header import Header
 from cockpit.tui.widgets.keybar import KeyBar
@@ -79,6 +80,7 @@ class LaunchScreen(Screen[None]):
                 yield Static(id="same", markup=False)
                 yield Static(id="deed")
         yield KeyBar("launch")
+        yield Banner()
 
     def on_mount(self) -> None:
         self._found = self.app.load_plugins()
@@ -92,6 +94,10 @@ class LaunchScreen(Screen[None]):
         names = [entry.name for entry in entries]
         menu.highlighted = names.index(self._wanted) if self._wanted in names else 0
         menu.focus()
+
+    def on_screen_resume(self) -> None:
+        """Seen again: the connection may be another than it was."""
+        self.app.show_shell(self)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= 120, "-wide")

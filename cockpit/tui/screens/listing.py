@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from cockpit.tui.keys import Place
+from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.filter import FilterLine
 from cockpit.tui.widgets.header import Header
 from cockpit.tui.widgets.keybar import KeyBar
@@ -33,10 +34,15 @@ class ListingScreen(Screen[None]):
     def on_mount(self) -> None:
         self.ready = True
 
+    def on_screen_resume(self) -> None:
+        """Seen again: the connection may be another than it was."""
+        self.app.show_shell(self)
+
     def compose(self) -> ComposeResult:
         yield Header()
         yield from self.compose_body()
         yield KeyBar(self.place)
+        yield Banner()
         yield FilterLine()
 
     def compose_body(self) -> ComposeResult:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 from cockpit.tui.widgets.plot import Drawn, Ink, Row, rasterise, row_of
 from cockpit.tui.widgets.scale import Scale, short, time_ticks
 from cockpit.tui.widgets.track import Column, Track
@@ -43,7 +42,7 @@ class Limit:
     value: float
 
 
-class TimeChart(Widget):
+class TimeChart(Inked):
     """A title with the newest values, the plot with its scale at the left, times below.
 
     Change the tracks, then call `show` with the window of time: only lines that look different are
@@ -67,7 +66,6 @@ class TimeChart(Widget):
         self.title, self.traces, self.origin_s = title, list(traces), origin_s
         self._scale, self._limit, self._format = scale, limit, format_value
         self._window = (0.0, 60.0)
-        self._inks = Inks(self)
         self._rows: list[tuple[object, ...]] = []
         self._drawn_key: object = None
         self._plot: list[Row] = []
@@ -97,9 +95,7 @@ class TimeChart(Widget):
     def on_resize(self) -> None:
         self._update()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
+    def forget(self) -> None:
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
@@ -223,12 +219,12 @@ class TimeChart(Widget):
         if trace.color not in SCALES:
             return trace.color
         value = trace.track.last
-        return f"{trace.color}:{round(self._scale.position(value or 0.0) * 10) * 10}"
+        return f"{trace.color}:{round(self._scale.position(value or 0.0) * 10) * 10}%"
 
     def _strip(self, row: tuple[object, ...]) -> Strip:
         width = self.size.width
         if row[0] == "title":
-            segments = [Segment(text, self._inks(ink)) for text, ink in row[1]]  # type: ignore[attr-defined]
+            segments = [Segment(text, self.ink(ink)) for text, ink in row[1]]  # type: ignore[attr-defined]
         elif row[0] == "plot":
             segments = self._plot_segments(*row[1:])  # type: ignore[arg-type]
         elif row[0] == "axis":
@@ -243,12 +239,12 @@ class TimeChart(Widget):
         segments: list[Segment] = []
         if self._gutter:
             text, ink = label
-            segments.append(Segment(f"{text[:4]:>4} ", self._inks(ink)))
+            segments.append(Segment(f"{text[:4]:>4} ", self.ink(ink)))
         text, inks = row
         start = 0
         for x in range(1, len(text) + 1):
             if x == len(text) or inks[x] != inks[start]:
-                segments.append(Segment(text[start:x], self._inks(self._words(inks[start], depth))))
+                segments.append(Segment(text[start:x], self.ink(self._words(inks[start], depth))))
                 start = x
         return segments
 
@@ -270,7 +266,7 @@ class TimeChart(Widget):
         trace, _, level = ink[4:].partition(":")
         color = self.traces[int(trace)].color
         if color in SCALES:
-            return f"{color}:{level or 60}/{strength}"
+            return f"{color}:{level or 60}%/{strength}"
         return f"{color}/{strength}"
 
     def _axis_segments(self, ticks: tuple[tuple[int, str], ...]) -> list[Segment]:
@@ -278,7 +274,7 @@ class TimeChart(Widget):
         for column, label in ticks:
             if len(line) <= self._gutter + column:
                 line = f"{line:<{self._gutter + column}}╵{label}"
-        return [Segment(line, self._inks("muted"))]
+        return [Segment(line, self.ink("muted"))]
 
 
 def _length(groups: Sequence[Sequence[tuple[str, str]]]) -> int:

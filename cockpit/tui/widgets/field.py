@@ -6,16 +6,15 @@ import time
 from itertools import groupby
 
 from rich.color import Color as RichColor
-from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.strip import Strip
-from textual.widget import Widget
 
 from cockpit.tui.widgets.colormaps import ANCHORS, DIVERGING, SHADES, colormap
 from cockpit.tui.widgets.frame import Frame, fit, sample
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 from cockpit.tui.widgets.scale import short
 
 LEVELS = 48
@@ -29,7 +28,7 @@ def _clock(time_s: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(time_s))
 
 
-class FieldView(Widget):
+class FieldView(Inked):
     """Draws the newest frame as large as fits, in its own shape; only changed rows are painted."""
 
     DEFAULT_CSS = "FieldView { height: 1fr; width: 1fr; min-height: 4; }"
@@ -41,7 +40,6 @@ class FieldView(Widget):
         self.frame: Frame | None = None
         self.note = "waiting for the first frame"
         """Said in place of the field while there is none."""
-        self._inks = Inks(self)
         self._rows: list[tuple[bytes, bytes]] = []
         self._left = 0
         self._legend_y = 0
@@ -71,9 +69,7 @@ class FieldView(Widget):
         self._update()
         self.refresh()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
+    def forget(self) -> None:
         self._cells.clear()
 
     @property
@@ -113,7 +109,7 @@ class FieldView(Widget):
         elif self.frame is None:
             middle = y == (height - 1) // 2
             segments = (
-                [Segment(self.note.center(width)[:width], self._inks("muted"))] if middle else []
+                [Segment(self.note.center(width)[:width], self.ink("muted"))] if middle else []
             )
         elif y < len(self._rows) and self._rows[y][0]:
             return self._field_strip(*self._rows[y], width)
@@ -133,7 +129,7 @@ class FieldView(Widget):
 
     def _field_row(self, upper: bytes, lower: bytes) -> list[Segment]:
         if not lower:
-            ink = self.rich_style + self._inks("text")
+            ink = self.rich_style + self.ink("text")
             return [Segment("".join([_SHADE_OF[level] for level in upper]), ink)]
         cells = self._cells
         if self._cells_key != self.map_name:
@@ -152,13 +148,13 @@ class FieldView(Widget):
 
     def _color(self, level: int) -> RichColor | None:
         if level == 0:
-            return self._inks("foreground/30").color
-        colour = colormap(self.map_name)[(level - 1) * 255 // (LEVELS - 1)]
-        return RichColor.from_triplet(ColorTriplet(*colour))
+            return self.ink("foreground/30").color
+        color = Color(*colormap(self.map_name)[(level - 1) * 255 // (LEVELS - 1)])
+        return self.look.fade(color).rich_color
 
     def _legend(self, width: int) -> list[Segment]:
         """Title, the colours from low to high with their values, step and time."""
-        title = Segment(self.title, self._inks("text bold"))
+        title = Segment(self.title, self.ink("text bold"))
         frame = self.frame
         if frame is None:
             return [title]
@@ -170,15 +166,15 @@ class FieldView(Widget):
             when, bar = "", min(max(room + len(when), 0), 32)
         segments = [title]
         if bar >= 4:
-            segments += [Segment(low, self._inks("muted")), *self._bar(bar)]
-            segments.append(Segment(high, self._inks("muted")))
+            segments += [Segment(low, self.ink("muted")), *self._bar(bar)]
+            segments.append(Segment(high, self.ink("muted")))
         used = sum(len(segment.text) for segment in segments)
         gap = max(width - used - len(when), 0)
-        segments += [Segment(" " * gap), Segment(when, self._inks("muted"))]
+        segments += [Segment(" " * gap), Segment(when, self.ink("muted"))]
         return segments
 
     def _bar(self, width: int) -> list[Segment]:
         steps = [1 + x * (LEVELS - 1) // (width - 1) for x in range(width)]
         if self._plain:
-            return [Segment("".join(_SHADE_OF[level] for level in steps), self._inks("text"))]
+            return [Segment("".join(_SHADE_OF[level] for level in steps), self.ink("text"))]
         return [Segment("▀", self._style(level, level)) for level in steps]

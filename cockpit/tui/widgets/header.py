@@ -51,11 +51,11 @@ def _identity(live: Live, width: int) -> tuple[Run, ...]:
     runs.append((f" {models(box)} ", "muted"))
     if box.source != "nvml":
         runs.append((f" {box.source.upper()} ", "*accent"))
+    age = live.age_s()
     if live.disconnected is not None:
         runs.append((" DISCONNECTED ", "*error"))
-    elif live.stale:
-        age = live.age_s()
-        runs.append((f" {span(age or 0.0)} old ", "*warning"))
+    if live.stale and age is not None and age >= 1.0:
+        runs.append((f" {span(age)} old ", "*warning"))
     return tuple(runs)
 
 

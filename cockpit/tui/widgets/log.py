@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 
 WINDOW_BYTES = 256 * 1024
 """How much of the log is kept at once, however large it is."""
@@ -78,7 +78,7 @@ def plain(line: str) -> str:
     return _CONTROLS.sub("·", _ESCAPES.sub("", line).expandtabs(8))
 
 
-class LogView(ScrollView, can_focus=False):
+class LogView(ScrollView, Inked, can_focus=False):
     """Shows the end of a log and follows it; going up reads earlier parts as they are needed."""
 
     DEFAULT_CSS = """
@@ -92,7 +92,6 @@ class LogView(ScrollView, can_focus=False):
         self.problem = ""
         self._ask = ask
         self._busy = False
-        self._inks = Inks(self)
 
     async def poll(self) -> None:
         """Read what is new at the end, if it is followed. Raises CockpitError."""
@@ -158,10 +157,6 @@ class LogView(ScrollView, can_focus=False):
             self.refresh()
         return added
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
-
     def on_resize(self) -> None:
         self.virtual_size = Size(self.size.width, len(self.window.lines) + 1)
         if self.following:
@@ -184,9 +179,9 @@ class LogView(ScrollView, can_focus=False):
             lines = self.window.lines
             text = lines[index] if index < len(lines) else ""
             if not lines and y == 1:
-                segments = [Segment(self.problem or "Nothing written yet.", self._inks("muted"))]
+                segments = [Segment(self.problem or "Nothing written yet.", self.ink("muted"))]
             else:
-                segments = [Segment(set_cell_size(text, width), self._inks("text"))]
+                segments = [Segment(set_cell_size(text, width), self.ink("text"))]
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     def _title(self) -> list[Segment]:
@@ -195,7 +190,7 @@ class LogView(ScrollView, can_focus=False):
         part = "" if window.start == 0 else f", shown from byte {window.start:,}".replace(",", " ")
         size = f"  {window.size:,} bytes{part}  ".replace(",", " ")
         return [
-            Segment("Log", self._inks("text bold")),
-            Segment(size, self._inks("muted")),
-            Segment(how, self._inks("success" if self.following else "warning")),
+            Segment("Log", self.ink("text bold")),
+            Segment(size, self.ink("muted")),
+            Segment(how, self.ink("success" if self.following else "warning")),
         ]

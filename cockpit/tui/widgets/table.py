@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 
 Span = tuple[str, str]
 """Text and its ink."""
@@ -46,7 +47,7 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-class Table(ScrollView, can_focus=False):
+class Table(ScrollView, Inked, can_focus=False):
     """A list of rows to read, or to choose from; its screen has the keys and calls `move`."""
 
     DEFAULT_CSS = """
@@ -90,7 +91,6 @@ class Table(ScrollView, can_focus=False):
         self._cursor_shown, self.empty = cursor, empty
         self._rows: tuple[Row, ...] = ()
         self._cursor = 0
-        self._inks = Inks(self)
         self._strips: OrderedDict[tuple[object, ...], Strip] = OrderedDict()
 
     @property
@@ -198,9 +198,7 @@ class Table(ScrollView, can_focus=False):
         self._strips.clear()
         self._fit()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
+    def forget(self) -> None:
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
@@ -211,7 +209,7 @@ class Table(ScrollView, can_focus=False):
         if index >= len(self._rows):
             note = self.empty if not self._rows and index == 0 else ""
             return (
-                Strip([Segment(note, self._inks("muted"))])
+                Strip([Segment(note, self.ink("muted"))])
                 .adjust_cell_length(width)
                 .apply_style(self.rich_style)
             )
@@ -225,9 +223,11 @@ class Table(ScrollView, can_focus=False):
             base = self.rich_style
             if place:
                 words = {"cursor": "on primary/28", "header": "muted"}
-                base += self._inks(words[place])
+                base += self.ink(words[place])
+                if place == "cursor" and self.look.ansi:
+                    base += Style(reverse=True)
             segments = [
-                Segment(text, self._inks(ink) if ink else None) for text, ink in self._spans(cells)
+                Segment(text, self.ink(ink) if ink else None) for text, ink in self._spans(cells)
             ]
             strip = Strip(segments).adjust_cell_length(self.size.width).apply_style(base)
             self._strips[key] = strip

@@ -8,14 +8,14 @@ from rich.segment import Segment
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 
 
-class TabLine(Widget):
+class TabLine(Inked):
     """Choices (key → label) beside each other; the chosen one is set in reverse."""
 
+    ages = False
     DEFAULT_CSS = "TabLine { height: 1; width: 1fr; }"
 
     class Chosen(Message):
@@ -36,7 +36,6 @@ class TabLine(Widget):
         self.choices = dict(choices)
         self.chosen = chosen if chosen in self.choices else next(iter(self.choices))
         self._right = right
-        self._inks = Inks(self)
 
     def choose(self, key: str) -> None:
         """Mark `key` as the one chosen."""
@@ -55,10 +54,6 @@ class TabLine(Widget):
             self.choices[key] = label
             self.refresh()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
-
     def on_click(self, event: events.Click) -> None:
         for start, end, key in self._places():
             if start <= event.x < end:
@@ -71,7 +66,7 @@ class TabLine(Widget):
             segments.append(Segment(" " * (start - at), None))
             ink = "primary bold reverse" if key == self.chosen else "muted"
             shown = f" {self.choices[key]} " if self._roomy else self.choices[key]
-            segments.append(Segment(shown, self._inks(ink)))
+            segments.append(Segment(shown, self.ink(ink)))
             at = end
         strip = Strip([segment for segment in segments if segment.text])
         return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)

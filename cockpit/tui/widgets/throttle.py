@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from cockpit.model import THROTTLE_BITS, Series
-from cockpit.tui.widgets.ink import Inks
+from cockpit.tui.widgets.ink import Inked
 from cockpit.tui.widgets.scale import time_ticks
 from cockpit.tui.widgets.track import Track
 
@@ -32,7 +31,7 @@ _NAME_WIDTH, _SHARE_WIDTH = 14, 7
 _Row = tuple[str, str, str, str]
 
 
-class ThrottleTimeline(Widget):
+class ThrottleTimeline(Inked):
     """A row per reason, the columns as time, at the right the share of the time; times below."""
 
     DEFAULT_CSS = f"ThrottleTimeline {{ height: {len(REASONS) + 2}; width: 1fr; }}"
@@ -43,7 +42,6 @@ class ThrottleTimeline(Widget):
         self._window = (0.0, 60.0)
         self._rows: list[_Row] = []
         self._ticks: list[tuple[int, str]] = []
-        self._inks = Inks(self)
 
     def load(self, series: Series) -> None:
         """Take the history of `throttle_mask` as the past: a bucket has every reason it ever had."""
@@ -87,10 +85,6 @@ class ThrottleTimeline(Widget):
         self._compose_rows()
         self.refresh()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._inks.clear()
-
     @property
     def _columns(self) -> int:
         return max(self.size.width - _NAME_WIDTH - _SHARE_WIDTH - 1, 1)
@@ -115,8 +109,8 @@ class ThrottleTimeline(Widget):
     def render_line(self, y: int) -> Strip:
         if y == 0:
             segments = [
-                Segment("Throttle reasons", self._inks("text bold")),
-                Segment("  letter: slowed by this, · not, blank: not known", self._inks("muted")),
+                Segment("Throttle reasons", self.ink("text bold")),
+                Segment("  letter: slowed by this, · not, blank: not known", self.ink("muted")),
             ]
         elif 1 <= y <= len(self._rows):
             segments = self._reason(*self._rows[y - 1])
@@ -129,17 +123,15 @@ class ThrottleTimeline(Widget):
 
     def _reason(self, words: str, cells: str, share: str, ink: str) -> list[Segment]:
         active = any(cell not in " ·" for cell in cells)
-        segments = [Segment(f"{words:<{_NAME_WIDTH}}", self._inks("text" if active else "muted"))]
+        segments = [Segment(f"{words:<{_NAME_WIDTH}}", self.ink("text" if active else "muted"))]
         start = 0
         for x in range(1, len(cells) + 1):
             if x == len(cells) or cells[x] != cells[start]:
                 quiet = cells[start] in " ·"
-                style = self._inks("faint" if quiet else f"{ink} on {ink}/30")
+                style = self.ink("faint" if quiet else f"{ink} on {ink}/30")
                 segments.append(Segment(cells[start:x], style))
                 start = x
-        segments.append(
-            Segment(f" {share:>{_SHARE_WIDTH}}", self._inks(ink if active else "muted"))
-        )
+        segments.append(Segment(f" {share:>{_SHARE_WIDTH}}", self.ink(ink if active else "muted")))
         return segments
 
     def _axis(self) -> list[Segment]:
@@ -147,4 +139,4 @@ class ThrottleTimeline(Widget):
         for column, label in self._ticks:
             if len(line) <= _NAME_WIDTH + column:
                 line = f"{line:<{_NAME_WIDTH + column}}╵{label}"
-        return [Segment(line, self._inks("muted"))]
+        return [Segment(line, self.ink("muted"))]
