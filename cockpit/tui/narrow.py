@@ -9,7 +9,6 @@ what is used here is `textual._compositor.ChopsUpdate` with its `chops`, `spans`
 from __future__ import annotations
 
 from rich.console import Console
-from rich.control import Control
 from textual._compositor import ChopsUpdate, Compositor
 
 
@@ -26,8 +25,7 @@ class NarrowUpdate(ChopsUpdate):
                 left, right = max(x, start), min(end, stop)
                 if (left, right) != (x, end):
                     strip = strip.crop(left - x, right - x)
-                sequences.append(Control.move_to(left, y).segment.text)
-                sequences.append(strip.render(console))
+                sequences.append(f"\x1b[{y + 1};{left + 1}H{strip.render(console)}")
         return "".join(sequences)
 
 
