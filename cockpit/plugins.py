@@ -100,12 +100,21 @@ class Found:
     broken: tuple[BrokenPlugin, ...]
 
 
+def own_folder() -> Path:
+    """Where the user's own plugins lie; it need not exist."""
+    return paths.config_dir() / "plugins"
+
+
+def roots(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
+    """The folders searched for plugins; of two plugins of one name that in the later folder wins."""
+    return (shipped("plugins"), own_folder(), *(Path(each).expanduser() for each in extra))
+
+
 def folders(extra: Iterable[str | Path] = ()) -> dict[str, Path]:
     """Name → folder of every plugin, nothing read. The user's own win over the shipped, `extra` over both."""
-    roots = [shipped("plugins"), paths.config_dir() / "plugins", *map(Path, extra)]
     found: dict[str, Path] = {}
-    for root in roots:
-        for file in sorted(root.expanduser().glob(f"*/{FILE}")):
+    for root in roots(extra):
+        for file in sorted(root.glob(f"*/{FILE}")):
             found[file.parent.name] = file.parent
     return dict(sorted(found.items()))
 

@@ -1,9 +1,11 @@
-"""`cockpit plugins`: what can be run here, and what is broken and why."""
+"""`cockpit plugins`: what can be run here, what is broken and why, where they lie, new ones."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from cockpit import plugins as found_plugins
 from cockpit.cli.command import Command
@@ -11,32 +13,45 @@ from cockpit.cli.connect import load_config, options_of
 from cockpit.cli.text import DASH, print_json, table
 from cockpit.errors import UsageError
 from cockpit.model import SCHEMA
+from cockpit.new_plugin import LANGUAGES, make_plugin
 from cockpit.plugins import BrokenPlugin, Plugin
 
 HEAD = ("NAME", "KIND", "GPUS", "WHAT IT DOES")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "cockpit plugins [list | show NAME] [--json]"
-    parser.add_argument("what", nargs="?", choices=("list", "show"), default="list")
-    parser.add_argument("name", nargs="?", help="with show: the plugin")
+    parser.usage = (
+        "cockpit plugins [list | path | show NAME] [--json]\n"
+        "       cockpit plugins new NAME [--language LANGUAGE] [--path DIR]"
+    )
+    parser.add_argument("what", nargs="?", choices=tuple(ACTIONS), default="list")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of the plugin")
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        help="with new: what the workload is written in (default: python)",
+    )
+    parser.add_argument(
+        "--path", metavar="DIR", help="with new: the folder to make it in (default: your own)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON (schema 1)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List plugins, or show one. 1 when a listed plugin is broken."""
+    """List, show or make plugins. Listing ends with 1 when one of them is broken."""
+    what, name = arguments.what, arguments.name
+    if what in NAMELESS and name is not None:
+        raise UsageError(f"{what} takes no name, got {name!r}")
+    if what not in NAMELESS and name is None:
+        raise UsageError(f"{what} what?", f"cockpit plugins {what} NAME")
+    for option in ("language", "path"):
+        if what != "new" and getattr(arguments, option) is not None:
+            raise UsageError(f"--{option} belongs to `cockpit plugins new`, not to {what}")
     directories = load_config(options_of(arguments)).plugin_directories()
-    if arguments.what == "show":
-        if arguments.name is None:
-            raise UsageError("show what?", "cockpit plugins show NAME")
-        plugin = found_plugins.find(arguments.name, directories)
-        if arguments.json:
-            print_json({"schema": SCHEMA, **_plain(plugin)})
-        else:
-            print(_page(plugin))
-        return 0
-    if arguments.name is not None:
-        raise UsageError(f"list takes no name, got {arguments.name!r}")
+    return ACTIONS[what](arguments, directories)
+
+
+def _list(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
     found = found_plugins.find_all(directories)
     if arguments.json:
         broken = [{**vars(each), "directory": str(each.directory)} for each in found.broken]
@@ -46,6 +61,69 @@ def run(arguments: argparse.Namespace) -> int:
         _print_list(found.plugins, found.broken)
     return 1 if found.broken else 0
 
+
+def _path(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
+    own = found_plugins.own_folder()
+    rows = [
+        {
+            "path": str(root),
+            "origin": "yours"
+            if root == own
+            else "configured"
+            if root in directories
+            else "shipped",
+            "exists": root.is_dir(),
+        }
+        for root in reversed(found_plugins.roots(directories))
+    ]
+    if arguments.json:
+        print_json({"schema": SCHEMA, "folders": rows})
+        return 0
+    lines = [
+        (str(row["origin"]), "yes" if row["exists"] else "no", str(row["path"])) for row in rows
+    ]
+    print(table(("WHOSE", "THERE", "FOLDER"), lines, left=(0, 1, 2)))
+    print("cockpit: of two plugins of one name the upper folder's wins", file=sys.stderr)
+    return 0
+
+
+def _show(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
+    plugin = found_plugins.find(arguments.name, directories)
+    if arguments.json:
+        print_json({"schema": SCHEMA, **_plain(plugin)})
+    else:
+        print(_page(plugin))
+    return 0
+
+
+def _new(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
+    name, language = arguments.name, arguments.language or "python"
+    root = Path(arguments.path or found_plugins.own_folder()).expanduser().absolute()
+    taken = found_plugins.folders(directories).get(name)
+    if taken is not None:
+        raise UsageError(f"there is a plugin {name} already: {taken}", "Choose another name.")
+    files = make_plugin(name, language, root)
+    # Configured folders may be relative, or lead through links.
+    searched = root.resolve() in [each.resolve() for each in found_plugins.roots(directories)]
+    if arguments.json:
+        document = {"name": name, "language": language, "directory": str(root / name)}
+        print_json({"schema": SCHEMA, **document, "files": [str(file) for file in files]})
+    else:
+        print("\n".join(str(file) for file in files))
+    if not searched:
+        told = f"set paths = [{str(root)!r}] under [plugins] in cockpit.toml, so that it is found"
+        print(f"cockpit: {root} is not searched for plugins: {told}", file=sys.stderr)
+    print(f"cockpit: made {name}; run it: cockpit run {name}", file=sys.stderr)
+    return 0
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace, tuple[Path, ...]], int]] = {
+    "list": _list,
+    "path": _path,
+    "show": _show,
+    "new": _new,
+}
+NAMELESS = ("list", "path")
 
 plugins = Command(add_arguments, run)
 

@@ -86,6 +86,14 @@ def test_what_is_shipped_came_along(cockpit, command: str) -> None:
     assert shipped and found == shipped
 
 
+@pytest.mark.parametrize("language", ["python", "bash", "cuda"])
+def test_the_templates_of_plugins_came_along(cockpit, tmp_path: Path, language: str) -> None:
+    cockpit("plugins", "new", "mine", "--language", language, "--path", str(tmp_path))
+    template = REPOSITORY / "cockpit" / "_templates" / "plugin" / language
+    made = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert made == {path.name for path in template.iterdir() if path.is_file()}
+
+
 def test_the_defaults_came_along(cockpit, installed: Path) -> None:
     (shipped,) = installed.parent.glob("lib/python*/site-packages/cockpit/_shipped/cockpit.toml")
     assert shipped.read_text() == (REPOSITORY / "cockpit.toml").read_text()

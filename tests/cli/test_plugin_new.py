@@ -1,0 +1,155 @@
+"""`cockpit plugins path` and `new`: where plugins lie, and one that runs made from nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cockpit import plugins
+from cockpit.new_plugin import LANGUAGES
+
+
+@pytest.fixture
+def own(cli_home: dict[str, str]):
+    """The user's own plugin folder, empty before and gone after."""
+    folder = Path(cli_home["XDG_CONFIG_HOME"]) / "cockpit" / "plugins"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_folders_are_told_in_the_order_of_who_wins(
+    cockpit, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "cockpit.toml"
+    config.write_text(f'[plugins]\npaths = ["{tmp_path}"]\n')
+    told = json.loads(cockpit("plugins", "path", "--json", "--config", str(config)).out)
+    assert [(row["origin"], row["exists"]) for row in told["folders"]] == [
+        ("configured", True),
+        ("yours", False),
+        ("shipped", True),
+    ]
+    assert (told["schema"], told["folders"][1]["path"]) == (1, str(own))
+    assert str(own) in cockpit("plugins", "path").out
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_new_plugin_is_found_and_right(cockpit, own: Path, language: str) -> None:
+    made = cockpit("plugins", "new", "my-flow", "--language", language)
+    assert made.code == 0, made.err
+    assert "cockpit run my-flow" in made.err
+    folder = own / "my-flow"
+    assert sorted(made.out.split()) == sorted(str(path) for path in folder.iterdir())
+    plugin = plugins.find("my-flow")
+    assert (plugin.directory, plugin.title) == (folder.resolve(), "My flow")
+    assert "cockpit run my-flow" in (folder / "README.md").read_text()
+    assert all(each.help for each in plugin.parameters)
+
+
+@pytest.mark.parametrize(("language", "option"), [("python", "steps"), ("bash", "rounds")])
+def test_a_new_plugin_runs_as_a_job(cockpit, own: Path, language: str, option: str) -> None:
+    cockpit("plugins", "new", "fresh", "--language", language)
+    started = cockpit("run", "--simulate", "--json", "fresh", f"--{option}", "20")
+    job = json.loads(started.out)
+    ended = cockpit("wait", "--simulate", job["id"])
+    assert ended.code == 0, ended.err
+    told = json.loads(cockpit("job", "--simulate", "--json", job["id"]).out)
+    assert (told["progress"]["done"], told["progress"]["total"]) == (20, 20)
+    charted = [view["metrics"] for view in told["views"] if view["type"] == "chart"]
+    assert charted and all(name in told["metrics"] for names in charted for name in names)
+    drawn = {view["name"] for view in told["views"] if view["type"] == "field"}
+    assert drawn <= set(told["frames"])
+
+
+def test_without_a_compiler_the_cuda_plugin_says_so_and_ends_with_2(
+    cockpit, own: Path, tmp_path: Path
+) -> None:
+    cockpit("plugins", "new", "card", "--language", "cuda")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "sed", "date"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    done = by_hand(own / "card", tmp_path, PATH=str(tools), CUDA_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "There is no nvcc here" in done.stderr
+    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert (event["type"], event["level"]) == ("message", "error")
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no nvcc to compile with")
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU here")
+def test_without_a_gpu_the_cuda_plugin_compiles_says_so_and_ends_with_2(
+    cockpit, own: Path, tmp_path: Path
+) -> None:
+    cockpit("plugins", "new", "card", "--language", "cuda")
+    done = by_hand(own / "card", tmp_path)
+    assert (tmp_path / "kernel").exists(), done.stderr
+    assert done.returncode == 2
+    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert event["level"] == "error" and event["text"].startswith("No GPU was there: ")
+
+
+def by_hand(folder: Path, directory: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    events = {
+        "COCKPIT_EVENTS": str(directory / "events.jsonl"),
+        "COCKPIT_JOB_DIR": str(directory),
+    }
+    return subprocess.run(
+        [shutil.which("bash") or "", "workload.sh"],
+        cwd=folder,
+        env={**os.environ, **events, **changes},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_nothing_that_is_there_is_touched(cockpit, own: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "plugin.toml").write_text("precious")
+    done = cockpit("plugins", "new", "mine", "--path", str(tmp_path))
+    assert (done.code, done.out) == (2, "")
+    assert f"{folder} is there already" in done.err
+    assert [path.name for path in folder.iterdir()] == ["plugin.toml"]
+    assert (folder / "plugin.toml").read_text() == "precious"
+
+
+def test_a_folder_that_is_not_searched_is_told(cockpit, own: Path, tmp_path: Path) -> None:
+    done = cockpit("plugins", "new", "far", "--path", str(tmp_path), "--json")
+    assert json.loads(done.out)["directory"] == str(tmp_path / "far")
+    assert "is not searched for plugins" in done.err
+    assert plugins.load(tmp_path / "far").name == "far"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("new",), "new what?"),
+        (("new", "../up"), "'../up' cannot be the name"),
+        (("new", "Two words"), "cannot be the name"),
+        (("new", "cfd"), "there is a plugin cfd already"),
+        (("new", "x", "--language", "cobol"), "invalid choice: 'cobol'"),
+        (("list", "--path", "/x"), "--path belongs to `cockpit plugins new`"),
+        (("path", "x"), "path takes no name"),
+    ],
+)
+def test_bad_use_is_told_and_makes_nothing(
+    cockpit, own: Path, words: tuple[str, ...], told: str
+) -> None:
+    done = cockpit("plugins", *words)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+    assert not own.exists()
+
+
+def test_a_place_that_cannot_be_written_is_told(cockpit, own: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = cockpit("plugins", "new", "x", "--path", str(tmp_path / "file" / "deep"))
+    assert done.code == 1
+    assert "cannot be written: Not a directory" in done.err
