@@ -12,7 +12,6 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from cockpit import __version__, codec
 from cockpit.errors import UsageError
@@ -67,17 +66,6 @@ class Recorder:
             self._file.close()
         finally:
             self._raw.close()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read_recording(path: Path) -> Iterator[Entry]:

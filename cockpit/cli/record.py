@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from cockpit.cli.command import Command
@@ -56,7 +57,7 @@ record = Command(add_arguments, run)
 async def _record(box: Box, path: Path, length_s: float | None) -> list[float]:
     """Record until the time is over, Ctrl+C or SIGTERM; the times of the snapshots."""
     async with box:
-        with Recorder(path) as recorder:
+        with closing(Recorder(path)) as recorder:
             times: list[float] = []
             work = asyncio.create_task(_write_all(box, recorder, times))
             for name in (signal.SIGINT, signal.SIGTERM):

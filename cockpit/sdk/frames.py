@@ -26,6 +26,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 MAGIC = b"CKFR"
 VERSION = 1
@@ -39,6 +40,7 @@ _U64 = struct.Struct("<Q")
 _SLOT = struct.Struct("<QQqddd")
 _CRC = struct.Struct("<I")
 _ATTEMPTS = 8
+_End = TypeVar("_End", bound="_Ring")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,28 @@ class Frame:
     """width × height bytes, row by row from the top; 0 is no value, 1 to 255 run from low to high."""
 
 
-class FrameWriter:
+class _Ring:
+    """One end of a ring file."""
+
+    _map: mmap.mmap
+
+    def close(self) -> None:
+        """Release the map; the file stays."""
+        self._map.close()
+
+    def __enter__(self: _End) -> _End:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class FrameWriter(_Ring):
     """Makes the ring file at `path` and writes frames into it. One writer per file.
 
     Raises OSError where the disk has no room: the space is taken at once, because a memory map
@@ -101,23 +124,8 @@ class FrameWriter:
         self._sequence = number
         return number
 
-    def close(self) -> None:
-        """Release the map; the file stays."""
-        self._map.close()
 
-    def __enter__(self) -> FrameWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class FrameReader:
+class FrameReader(_Ring):
     """Reads the newest whole frame of a ring file; any number of readers, none of them writes.
 
     Raises OSError if the file cannot be opened and ValueError if it is not a ring of this version.
@@ -152,10 +160,6 @@ class FrameReader:
                 return frame
         return None
 
-    def close(self) -> None:
-        """Release the map."""
-        self._map.close()
-
     def _copy(self, number: int) -> Frame | None:
         start = _slot_start(number, self.width, self.height)
         fields = self._map[start : start + _SLOT.size]
@@ -169,17 +173,6 @@ class FrameReader:
         if zlib.crc32(data, zlib.crc32(fields)) != checksum:
             return None
         return Frame(sequence, self.width, self.height, step, time_s, low, high, data)
-
-    def __enter__(self) -> FrameReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _slot_bytes(width: int, height: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ class Clock:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    with Recorder(tmp_path / "tower.rec") as recorder:
+    with closing(Recorder(tmp_path / "tower.rec")) as recorder:
         recorder.write(BoxInfo("tower", "nvml", "580.1", 1, revision=3))
         for second in range(10):
             recorder.write(Snapshot(THEN + second, (gpu(power_w=100.0 + second),), sequence=second))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ EVENT = Event(4, 1001.5, "xid", "critical", "XID 79", gpu_index=0)
 
 
 def record(path: Path) -> Path:
-    with Recorder(path) as recorder:
+    with closing(Recorder(path)) as recorder:
         for entry in (BOX, SNAPSHOTS[0], SNAPSHOTS[1], EVENT, *SNAPSHOTS[2:]):
             assert recorder.write(entry)
         assert not recorder.write(Connected(BOX))

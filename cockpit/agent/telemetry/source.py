@@ -7,6 +7,44 @@ from typing import Protocol
 
 from cockpit.model import BoxInfo, Event, Gpu
 
+METRICS: tuple[str, ...] = (
+    "power_w",
+    "power_instant_w",
+    "power_limit_w",
+    "energy_j",
+    "temperature_c",
+    "memory_temperature_c",
+    "thermal_margin_c",
+    "utilization_percent",
+    "memory_used_bytes",
+    "memory_total_bytes",
+    "sm_clock_mhz",
+    "memory_clock_mhz",
+    "throttle_reasons",
+    "throttle_times_s",
+    "sm_active_percent",
+    "sm_occupancy_percent",
+    "tensor_active_percent",
+    "dram_active_percent",
+    "pcie_rx_bytes_per_s",
+    "pcie_tx_bytes_per_s",
+    "nvlink_rx_bytes_per_s",
+    "nvlink_tx_bytes_per_s",
+    "pcie_generation",
+    "pcie_width",
+    "pcie_replays",
+    "ecc_corrected",
+    "ecc_uncorrected",
+    "remapped_rows",
+    "remap_pending",
+    "remap_failed",
+    "recovery_action",
+    "mig_enabled",
+    "nvlinks",
+    "processes",
+)
+"""Every figure of a Gpu that can fail to be read."""
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 
 from cockpit.agent.telemetry.nvml.facts import gpu_info
-from cockpit.agent.telemetry.nvml.figures import METRICS, Figures
+from cockpit.agent.telemetry.nvml.figures import Figures
 from cockpit.agent.telemetry.nvml.library import (
     DriverGoneError,
     GpuLostError,
@@ -23,6 +23,7 @@ from cockpit.agent.telemetry.nvml.library import (
 from cockpit.agent.telemetry.nvml.links import TOPOLOGY_WORDS, remote_bus_id
 from cockpit.agent.telemetry.nvml.readings import Readings
 from cockpit.agent.telemetry.processes import ProcessTable
+from cockpit.agent.telemetry.source import METRICS
 from cockpit.model import Gpu, GpuInfo, NvLink
 
 _SELDOM_EVERY = 3

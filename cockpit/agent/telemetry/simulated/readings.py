@@ -8,6 +8,7 @@ from cockpit.agent.telemetry.simulated.card import Card
 from cockpit.agent.telemetry.simulated.cards import MIB
 from cockpit.agent.telemetry.simulated.faults import Condition
 from cockpit.agent.telemetry.simulated.load import Load
+from cockpit.agent.telemetry.source import METRICS
 from cockpit.model import Gpu, GpuInfo, NvLink, Slice
 
 _EMPTY_BYTES = 4 * MIB
@@ -15,38 +16,7 @@ _PCIE_X16_BYTES_PER_S = 55e9
 _IDLE_PCIE_GENERATION = 1
 _NOT_SUPPORTED = "NVML_ERROR_NOT_SUPPORTED"
 _LOST = "NVML_ERROR_GPU_IS_LOST"
-_READINGS = (
-    "power_w",
-    "power_instant_w",
-    "power_limit_w",
-    "energy_j",
-    "temperature_c",
-    "memory_temperature_c",
-    "thermal_margin_c",
-    "utilization_percent",
-    "memory_used_bytes",
-    "sm_clock_mhz",
-    "memory_clock_mhz",
-    "throttle_reasons",
-    "sm_active_percent",
-    "sm_occupancy_percent",
-    "tensor_active_percent",
-    "dram_active_percent",
-    "pcie_rx_bytes_per_s",
-    "pcie_tx_bytes_per_s",
-    "nvlink_rx_bytes_per_s",
-    "nvlink_tx_bytes_per_s",
-    "pcie_generation",
-    "pcie_width",
-    "pcie_replays",
-    "ecc_corrected",
-    "ecc_uncorrected",
-    "remapped_rows",
-    "recovery_action",
-    "mig_enabled",
-    "processes",
-)
-LOST_ERRORS = dict.fromkeys(_READINGS, _LOST)
+LOST_ERRORS = dict.fromkeys(METRICS, _LOST)
 _NO_ERRORS: dict[str, str] = {}
 _NO_UTILIZATION = {"utilization_percent": _NOT_SUPPORTED}
 """With MIG enabled NVML has no utilization for the whole GPU."""
