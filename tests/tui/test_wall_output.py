@@ -14,10 +14,10 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from cockpit.tui.app import CockpitApp
-from cockpit.tui.draw import Line, Run, width_of
-from cockpit.tui.screens.wall import WallScreen
+from cockpit.tui.draw import Line
+from cockpit.tui.screens.wall import WallBoard, WallScreen
 from cockpit.tui.wall.plan import Plan
-from cockpit.tui.widgets.board import changed_cells
+from cockpit.tui.widgets.board import equal_ends
 
 _MOVE = re.compile(r"\x1b\[(\d+);(\d+)H")
 _STYLE = re.compile(r"\x1b\[[\d;]*m")
@@ -104,33 +104,29 @@ async def test_the_pieces_sent_make_the_whole_picture(
             cells = _cells(text)
             terminal[line][column : column + len(cells)] = cells
         assert terminal == picture(app)
-
-
-def _line(*runs: Run, back: str = "surface", width: int = 24) -> Line:
-    room = width - width_of(runs)
-    return back, (*runs, (" " * room, "faint"))
+        kept = app.screen._compositor.render_strips(app.size)
+        app.screen.query_one(WallBoard)._forget()
+        assert kept == app.screen._compositor.render_strips(app.size)
 
 
 _run = st.tuples(st.sampled_from(["a", "bb", "漢", "漢字", "━╸", "12 W"]), st.sampled_from("xy"))
-_lines = st.lists(_run, max_size=6).map(lambda runs: _line(*runs))
+_lines = st.tuples(st.sampled_from(["surface", "panel"]), st.lists(_run, max_size=6).map(tuple))
 
 
 @given(_lines, _lines)
-def test_outside_the_changed_cells_a_line_looks_as_before(old: Line, new: Line) -> None:
-    def look(line: Line) -> list[tuple[str, str]]:
-        return [(cell, front) for text, front in line[1] for cell in _cells(text)]
-
-    start, stop = changed_cells(old, new)
-    assert look(old)[:start] == look(new)[:start]
-    assert look(old)[stop:] == look(new)[stop:]
+def test_the_ends_of_two_lines_are_equal_and_never_overlap(old: Line, new: Line) -> None:
+    first, last = equal_ends(old, new)
+    assert old[1][:first] == new[1][:first]
+    assert old[1][len(old[1]) - last :] == new[1][len(new[1]) - last :]
+    assert first + last <= min(len(old[1]), len(new[1]))
 
 
 def test_another_background_changes_the_whole_line() -> None:
-    line = _line(("318 W", "foreground"))
-    assert changed_cells(line, ("selected", line[1])) == (0, 24)
+    runs = (("318", "foreground"), (" W", "muted"))
+    assert equal_ends(("surface", runs), ("selected", runs)) == (0, 0)
 
 
-def test_the_changed_cells_end_where_the_runs_agree_again() -> None:
-    old = _line(("漢 ", "muted"), ("41", "foreground"), (" °C", "muted"))
-    new = _line(("漢 ", "muted"), ("42", "foreground"), (" °C", "muted"))
-    assert changed_cells(old, new) == (3, 5)
+def test_lines_agree_again_after_the_last_run_that_differs() -> None:
+    old: Line = ("surface", (("漢 ", "muted"), ("41", "foreground"), (" °C", "muted")))
+    new: Line = ("surface", (("漢 ", "muted"), ("42", "foreground"), (" °C", "muted")))
+    assert equal_ends(old, new) == (1, 1)

@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from cockpit.tui.draw import Line, width_of
+from cockpit.tui.draw import Line, Run, width_of
 from cockpit.tui.look import Look
 
 
@@ -66,18 +66,31 @@ class Board(Widget, can_focus=False):
             self._forget()
         changed: list[Region] = []
         for number, block in enumerate(self._blocks):
-            old, new = self._lines[number], block.lines()
-            region = block.region
-            for row, line in enumerate(new):
+            old = self._lines[number]
+            for row, line in enumerate(block.lines()):
                 if line != old[row]:
-                    start, stop = changed_cells(old[row], line)
-                    old[row] = line
-                    self._strips.pop(region.y + row, None)
-                    self._painted.pop((number, row), None)
-                    changed.append(Region(region.x + start, region.y + row, stop - start, 1))
+                    changed.append(self._change(number, row, line))
         if changed:
             self.repainted += len(changed)
             self.refresh(*changed)
+
+    def _change(self, number: int, row: int, line: Line) -> Region:
+        """Put another line in place, keeping what is painted of it; where it looks different."""
+        region, old = self._blocks[number].region, self._lines[number][row]
+        self._lines[number][row] = line
+        self._strips.pop(region.y + row, None)
+        first, last = equal_ends(old, line)
+        back, runs = line
+        between = runs[first : len(runs) - last]
+        painted = self._painted.get((number, row))
+        if painted is not None:
+            painted[first : len(painted) - last] = self._segments(back, between)
+        start = width_of(runs[:first])
+        return Region(region.x + start, region.y + row, width_of(between), 1)
+
+    def _segments(self, back: str, runs: Sequence[Run]) -> list[Segment]:
+        look = self.look()
+        return [Segment(text, look.style(front, back)) for text, front in runs]
 
     def notify_style_update(self) -> None:
         """The theme changed: make the styles anew."""
@@ -121,8 +134,7 @@ class Board(Widget, can_focus=False):
                 segments.append(Segment(" " * (region.x - at), look.style("faint")))
             painted = self._painted.get((number, row))
             if painted is None:
-                back, runs = self._lines[number][row]
-                painted = [Segment(text, look.style(front, back)) for text, front in runs]
+                painted = self._segments(*self._lines[number][row])
                 self._painted[number, row] = painted
             segments += painted
             at = region.right
@@ -136,14 +148,14 @@ class Board(Widget, can_focus=False):
         return strip
 
 
-def changed_cells(old: Line, new: Line) -> tuple[int, int]:
-    """From and up to which cell a line looks different; both lines are of the same width.
+def equal_ends(old: Line, new: Line) -> tuple[int, int]:
+    """How many runs at the start of two lines are equal, and how many of the others at the end.
 
-    The stretch reaches from the first run that differs to the last, never into half a wide letter.
+    Whole runs, so that what lies between never begins or ends in half a wide letter.
     """
     (old_back, before), (new_back, after) = old, new
     if old_back != new_back:
-        return 0, width_of(after)
+        return 0, 0
     shorter = min(len(before), len(after))
     first = 0
     while first < shorter and before[first] == after[first]:
@@ -151,5 +163,4 @@ def changed_cells(old: Line, new: Line) -> tuple[int, int]:
     last = 0
     while last < shorter - first and before[-1 - last] == after[-1 - last]:
         last += 1
-    start = width_of(after[:first])
-    return start, start + width_of(after[first : len(after) - last])
+    return first, last
