@@ -204,6 +204,10 @@ class Box:
         """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""
         return dict(await self.call("job.log", {"id": job_id, "offset": offset, "limit": limit}))
 
+    async def job_events(self, job_id: str, offset: int, limit: int = 200) -> dict[str, Any]:
+        """Whole events of the job from byte `offset` on; see `job.events` for the keys."""
+        return dict(await self.call("job.events", {"id": job_id, "offset": offset, "limit": limit}))
+
     async def job_metrics(self, job_id: str, points: int = 400) -> dict[str, list[list[float]]]:
         """Every metric the job reported: name → `[step, time_s, value]` rows."""
         return dict((await self.call("job.metrics", {"id": job_id, "points": points}))["metrics"])

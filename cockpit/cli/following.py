@@ -1,4 +1,4 @@
-"""A job's log as it grows, across agents that are replaced, until the job has ended."""
+"""A job's log and events as they grow, across agents that are replaced, until the job has ended."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+from cockpit.cli.text import print_json
 from cockpit.client import Box
 from cockpit.errors import BoxError
 from cockpit.model import ENDED_STATES, Job
@@ -63,6 +64,22 @@ async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
         offset = answer["end"]
         if offset >= answer["size"]:
             return offset, bool(answer["ended"])
+
+
+async def print_events(box: Box, job_id: str, follow: bool) -> None:
+    """Print what the job reported, one JSON object a line; with `follow` until it has ended."""
+    offset, delay_s = 0, LOOK_FIRST_S
+    while True:
+        answer = await patiently(partial(box.job_events, job_id, offset))
+        for event in answer["events"]:
+            print_json(event)
+        if answer["end"] > offset:
+            offset, delay_s = answer["end"], LOOK_FIRST_S
+        elif not follow or answer["ended"]:
+            return
+        else:
+            await asyncio.sleep(delay_s)
+            delay_s = longer(delay_s)
 
 
 async def wait_started(box: Box, job: Job) -> Job:

@@ -155,3 +155,18 @@ async def test_a_job_that_is_not_there_is_said_to_be_so(bench: Bench) -> None:
         await bench.call("job.metrics", id="77")
     with pytest.raises(RpcError, match='"id" must be text'):
         await bench.call("job.show", id=1)
+
+
+def test_events_are_read_past_lines_that_are_bad_and_never_more_than_a_message_holds(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "LINE_BYTES", 16)
+    monkeypatch.setattr(events, "READ_BYTES", 64)
+    writer.raw('{"a": 1}\n{"long": "' + 100 * "x" + '"}\n[1]\nbad\n{"b": NaN}\n{"half')
+    found, offset = events.read_events(writer.path, 0, 9)
+    assert found == [{"a": 1}] and offset < 100
+    while (step := events.read_events(writer.path, offset, 9))[1] > offset:
+        found, offset = found + step[0], step[1]
+    assert found == [{"a": 1}, {"b": None}]
+    writer.raw('": 1}\n')
+    assert events.read_events(writer.path, offset, 9)[0] == [{"half": 1}]

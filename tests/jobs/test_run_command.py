@@ -211,6 +211,21 @@ def test_logs_are_followed_until_the_job_ends(shell: Shell) -> None:
     assert shell.run("logs", job["id"]).stdout == b"first\nsecond\n"
 
 
+def test_the_events_of_a_job_are_printed_and_followed_until_it_ends(shell: Shell) -> None:
+    first, second = b'{"type":"note","text":"\xc3\xa9"}', b'{"type":"progress","done":1,"total":2}'
+    script = (
+        f"echo '{first.decode()}' >> $COCKPIT_EVENTS; while [ ! -e events-go ]; do sleep 0.02; done;"
+        f" echo '{second.decode()}' >> $COCKPIT_EVENTS"
+    )
+    job = shell.json("exec", "--gpus", "0", "--", "bash", "-c", script)
+    process = shell.start("job", job["id"], "--events", "-f")
+    assert process.stdout is not None and process.stdout.readline() == first + b"\n"
+    (shell.home / "events-go").touch()
+    assert process.communicate(timeout=60)[0] == second + b"\n"
+    done = shell.run("job", job["id"], "--events")
+    assert (done.returncode, done.stdout) == (0, first + b"\n" + second + b"\n")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -221,6 +236,8 @@ def test_logs_are_followed_until_the_job_ends(shell: Shell) -> None:
         (("exec", "--gpus", "some", "--", "true"), 2, "there is no GPU 'some'"),
         (("exec", "--gpus", "11", "--", "true"), 1, "this box has 10: ask for at most 10"),
         (("exec", "--workdir", "/no/where", "--", "true"), 2, "/no/where is not a directory"),
+        (("job", "1", "-f"), 2, "Add --events"),
+        (("job", "99999", "--events"), 1, "there is no job 99999 here"),
         (("stop", "99999"), 1, "there is no job 99999 here"),
         (("stop", "--grace", "long", "1"), 2, "--grace: 'long'"),
         (("plugins", "show"), 2, "show what?"),

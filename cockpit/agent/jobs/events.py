@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -164,17 +165,25 @@ class EventTail:
 
 
 def read_events(path: Path, offset: int, limit: int) -> tuple[list[Any], int]:
-    """Up to `limit` events from byte `offset`, and the offset after them; bad lines are left out."""
+    """Up to `limit` events from byte `offset`, and the offset after them; bad lines are left out.
+
+    It ends early at READ_BYTES, so that they fit into one message. NaN and infinities become None.
+    """
     events: list[Any] = []
+    start = offset
     try:
         with path.open("rb") as file:
-            file.seek(offset)
-            while len(events) < limit and (line := file.readline(LINE_BYTES)).endswith(b"\n"):
+            file.seek(start)
+            while len(events) < limit and offset - start < READ_BYTES:
+                line = file.readline(LINE_BYTES)
+                # A line that is too long is passed over in pieces, none of which is an object.
+                if not line.endswith(b"\n") and len(line) < LINE_BYTES:
+                    break
                 offset += len(line)
-                try:
-                    events.append(json.loads(line))
-                except (ValueError, RecursionError):
-                    continue
+                with contextlib.suppress(ValueError, RecursionError):
+                    event = json.loads(line, parse_constant=lambda _: None)
+                    if isinstance(event, dict):
+                        events.append(event)
     except OSError:
         pass
     return events, offset
