@@ -6,10 +6,11 @@ Equal lines look equal, so comparing them is how a board knows what to repaint.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from cockpit.tui.themes import STEPS
 
@@ -125,14 +126,40 @@ def crop(runs: Sequence[Run], width: int) -> tuple[Run, ...]:
             kept.append((text, front))
             room -= size
             continue
-        from cockpit.tui.wall.words import clip
-
         kept.append((clip(text, room), front))
         room -= cell_len(kept[-1][0])
         break
     if room > 0:
         kept.append((" " * room, "faint"))
     return tuple(kept)
+
+
+def clip(text: str, width: int) -> str:
+    """Foreign text made safe for one line of at most `width` cells, with `…` where it was cut."""
+    if width <= 0:
+        return ""
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in text)
+    if text.isascii():
+        return text if len(text) <= width else text[: width - 1] + "…"
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1) + "…"
+
+
+def wrap(text: str, width: int, lines: int) -> list[str]:
+    """`text` on at most `lines` lines of `width` cells, broken at spaces."""
+    rows: list[str] = []
+    rest = " ".join(text.split())
+    while rest and len(rows) < lines:
+        if cell_len(rest) <= width or len(rows) == lines - 1:
+            rows.append(clip(rest, width))
+            return rows
+        cut = rest.rfind(" ", 0, width + 1)
+        cut = cut if cut > width // 2 else width
+        rows.append(clip(rest[:cut].rstrip(), width))
+        rest = rest[cut:].lstrip()
+    return rows
 
 
 def blank(width: int, back: str = "background") -> Line:

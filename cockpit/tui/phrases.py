@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from cockpit.model import Event, Gpu, Job
+from cockpit.model import Gpu, Job, Reason
 
 NONE = "—"
+GIB = 1 << 30
 
 STATE_WORDS: dict[str, tuple[str, str]] = {
     "ok": ("ok", "success"),
@@ -56,7 +57,7 @@ def gib(value: float | None) -> str:
     """Bytes in GiB, with a decimal below ten."""
     if value is None:
         return NONE
-    size = value / (1 << 30)
+    size = value / GIB
     return f"{size:.1f} GiB" if 0 < size < 10 else f"{size:.0f} GiB"
 
 
@@ -90,6 +91,21 @@ def energy(joules: float | None) -> str:
     return f"{watt_hours:.1f} Wh" if watt_hours < 100 else f"{watt_hours:.0f} Wh"
 
 
+def span(seconds: float) -> str:
+    """A length of time in its largest fitting units: 12 s, 5 min, 3 h, 2 d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def remaining(seconds: float) -> str:
+    """A time to go, as `1:05 h` or `12 min`."""
+    if seconds >= 3600:
+        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h"
+    return span(seconds)
+
+
 def length(value: float | None) -> str:
     """A length of time in two units at most: `42 s`, `3 min 5 s`, `2 h 4 min`, `3 d 1 h`."""
     if value is None:
@@ -104,13 +120,18 @@ def length(value: float | None) -> str:
     return f"{whole // 86_400} d {whole // 3600 % 24} h"
 
 
+def time_of_day(time_s: float, seconds: bool = True) -> str:
+    """Local time of day."""
+    return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(time_s))
+
+
 def clock(time_s: float | None, now_s: float) -> str:
     """The time of day, with the date if it is not today's."""
     if time_s is None:
         return NONE
     local, today = time.localtime(time_s), time.localtime(now_s)
     if local[:3] == today[:3]:
-        return time.strftime("%H:%M:%S", local)
+        return time_of_day(time_s)
     return time.strftime("%d %b %H:%M", local)
 
 
@@ -136,11 +157,12 @@ def gpu_numbers(uuids: tuple[str, ...], indices: dict[str, int]) -> str:
     return "GPU " + ", ".join(parts)
 
 
+def worst(gpu: Gpu) -> Reason | None:
+    """The reason to name first."""
+    order = {"critical": 0, "warning": 1, "info": 2}
+    return min(gpu.reasons, key=lambda reason: order[reason.severity], default=None)
+
+
 def state_of(gpu: Gpu) -> tuple[str, str]:
     """The word and ink of a GPU's state."""
     return STATE_WORDS[gpu.state]
-
-
-def mark_of(event: Event) -> tuple[str, str, str]:
-    """Mark, word and ink of an event's severity."""
-    return SEVERITY_MARKS[event.severity]

@@ -165,10 +165,9 @@ class GpuScreen(ListingScreen):
 
     def _trouble(self, gpu: Gpu) -> list[Span]:
         """The gravest reason with what to do, and how many more there are."""
-        if not gpu.reasons:
+        reason = phrases.worst(gpu)
+        if reason is None:
             return [("nothing wrong", "muted")]
-        order = {"critical": 0, "warning": 1, "info": 2}
-        reason = min(gpu.reasons, key=lambda reason: order[reason.severity])
         mark, _, ink = phrases.SEVERITY_MARKS[reason.severity]
         more = f"  and {len(gpu.reasons) - 1} more, see Health" if len(gpu.reasons) > 1 else ""
         since = (

@@ -5,25 +5,23 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from cockpit.model import Gpu, GpuInfo, Job, Process
-from cockpit.tui.draw import Line, Run, area, blank, crop, eighths, gauge, spread, width_of
-from cockpit.tui.wall.rows import heat, level
-from cockpit.tui.wall.scene import Scene, Trails, power_top
-from cockpit.tui.wall.words import (
-    GIB,
-    NONE,
-    all_processes,
+from cockpit.tui.draw import (
+    Line,
+    Run,
+    area,
+    blank,
     clip,
-    clock,
-    gib,
-    mark,
-    number,
-    rate,
-    remaining,
-    span,
-    work,
-    worst,
+    crop,
+    eighths,
+    gauge,
+    spread,
+    width_of,
     wrap,
 )
+from cockpit.tui.phrases import NONE, remaining, span, time_of_day, worst
+from cockpit.tui.wall.rows import heat, level
+from cockpit.tui.wall.scene import Scene, Trails, power_top
+from cockpit.tui.wall.words import all_processes, gib, mark, number, rate, work
 
 COOL_C, HOT_C = 20.0, 90.0
 """The fixed scale of temperatures."""
@@ -187,7 +185,7 @@ class Card:
     def _memory(self, gpu: Gpu) -> tuple[Run, ...]:
         width = self._figures - 9
         used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
-        figure = NONE if used is None else f"{used / GIB:.0f}G"
+        figure = gib(used)
         return (
             ("mem ", "muted"),
             *gauge(eighths(used, total or 0, width), width, "activity-memory"),
@@ -239,7 +237,7 @@ class Card:
         ago = ""
         if gpu.lost_since_s is not None:
             now = self._scene.live.snapshot.time_s if self._scene.live.snapshot else 0.0
-            ago = f"lost at {clock(gpu.lost_since_s)}, {span(now - gpu.lost_since_s)} ago"
+            ago = f"lost at {time_of_day(gpu.lost_since_s)}, {span(now - gpu.lost_since_s)} ago"
         texts: list[Run] = []
         if reason is not None:
             texts += [(text, "*error") for text in wrap(reason.text, width, 2)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from cockpit.model import Gpu, reason_line
-from cockpit.tui.draw import Line, Run, bar, crop, eighths, shade
+from cockpit.tui.draw import Line, Run, bar, clip, crop, eighths, shade
+from cockpit.tui.phrases import worst
 from cockpit.tui.wall.scene import Scene, bridged, power_top
-from cockpit.tui.wall.words import clip, gib, mark, number, slice_name, work, worst
+from cockpit.tui.wall.words import gib, mark, number, slice_name, work
 
 _FIXED = 46
 """Cells taken by everything but the bar and the work."""

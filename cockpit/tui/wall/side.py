@@ -5,27 +5,10 @@ from __future__ import annotations
 from textual.geometry import Region
 
 from cockpit.model import Event, Job
-from cockpit.tui.draw import Line, Run, area, blank, crop, eighths, gauge, spread
+from cockpit.tui.draw import Line, Run, area, blank, clip, crop, eighths, gauge, spread, wrap
+from cockpit.tui.phrases import JOB_MARKS, SEVERITY_MARKS, remaining, span, time_of_day
 from cockpit.tui.wall.scene import Scene, budget
-from cockpit.tui.wall.words import clip, clock, kilowatts, remaining, span, wrap
-
-_MARKS = {
-    "info": ("·", "muted"),
-    "warning": ("▲", "warning"),
-    "critical": ("✗", "*error"),
-}
-_STATES = {
-    "PENDING": "muted",
-    "RUNNING": "success",
-    "COMPLETING": "success",
-    "COMPLETED": "success",
-    "FAILED": "error",
-    "TIMEOUT": "error",
-    "NODE_FAIL": "error",
-    "LOST": "error",
-    "UNREACHABLE": "warning",
-    "CANCELLED": "muted",
-}
+from cockpit.tui.wall.words import kilowatts
 
 
 class PowerChart:
@@ -86,7 +69,7 @@ class JobList:
                 (clip(job.name, width - 26), "*foreground"),
                 (f"  {where}", "muted"),
             ),
-            ((f"{job.state} ", _STATES.get(job.state, "muted")),),
+            ((f"{job.state} ", JOB_MARKS[job.state][1]),),
             width,
         )
         return [("background", first), ("background", self._progress(job))]
@@ -110,7 +93,7 @@ class JobList:
         text = job.reason
         if not text and job.ended_s is not None:
             code = "" if job.exit_code in (None, 0) else f"exit code {job.exit_code}, "
-            text = f"{code}ended at {clock(job.ended_s, seconds=False)}"
+            text = f"{code}ended at {time_of_day(job.ended_s, seconds=False)}"
         elif not text and job.started_s is not None and self._scene.live.snapshot is not None:
             text = f"for {span(self._scene.live.snapshot.time_s - job.started_s)}"
         return crop(((f"   {clip(text, width - 4)}", "muted"),), width)
@@ -150,10 +133,12 @@ class EventList:
         return not any(gpu.processes or gpu.slices for gpu in live.snapshot.gpus)
 
     def _event(self, event: Event, depth: int) -> list[Line]:
-        sign, color = _MARKS[event.severity]
+        sign, _, color = SEVERITY_MARKS[event.severity]
+        if event.severity == "critical":
+            color = "*" + color
         advice = event.advice if event.severity != "info" else ""
         return _sentence(
-            sign, color, clock(event.time_s), event.text, advice, self.region.width, depth
+            sign, color, time_of_day(event.time_s), event.text, advice, self.region.width, depth
         )
 
 

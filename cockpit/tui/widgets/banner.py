@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.widgets import Static
 
 from cockpit.tui.live import Live
-from cockpit.tui.wall.words import clock
+from cockpit.tui.phrases import time_of_day
 
 
 class Banner(Static):
@@ -37,7 +37,7 @@ class Banner(Static):
         lost = live.disconnected
         said = ""
         if lost is not None:
-            since = clock(lost.since_s)
+            since = time_of_day(lost.since_s)
             said = f"✗ Disconnected since {since}: {lost.reason}. Reconnecting…"
             said += f"\n  {lost.advice}" if lost.advice else ""
         if said != self._said:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import groupby
 
 from rich.color import Color as RichColor
@@ -12,6 +11,7 @@ from textual.color import Color
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
+from cockpit.tui.phrases import time_of_day
 from cockpit.tui.widgets.colormaps import ANCHORS, DIVERGING, SHADES, colormap
 from cockpit.tui.widgets.frame import Frame, fit, sample
 from cockpit.tui.widgets.ink import Inked
@@ -22,10 +22,6 @@ LEVELS = 48
 _LEVEL_OF = bytes([0, *(1 + value * LEVELS // 255 for value in range(255))])
 """Byte to level: 0 stays no value, the others become 1 to LEVELS."""
 _SHADE_OF = ["█", *(SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS))]
-
-
-def _clock(time_s: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(time_s))
 
 
 class FieldView(Inked):
@@ -159,7 +155,7 @@ class FieldView(Inked):
         if frame is None:
             return [title]
         low, high = f"  {short(frame.low):>6} ", f" {short(frame.high):<6}"
-        when = f"  step {frame.step:,}".replace(",", " ") + f"  at {_clock(frame.time_s)}"
+        when = f"  step {frame.step:,}".replace(",", " ") + f"  at {time_of_day(frame.time_s)}"
         room = width - len(self.title) - len(low) - len(high) - len(when)
         bar = min(max(room, 0), 32)
         if bar < 8:

@@ -12,9 +12,9 @@ from textual.containers import Grid
 
 from cockpit.errors import CockpitError
 from cockpit.model import Gpu, GpuInfo, Series
+from cockpit.tui.phrases import GIB
 from cockpit.tui.widgets import scale
 from cockpit.tui.widgets.chart import Limit, TimeChart, Trace
-from cockpit.tui.widgets.scale import GIB
 from cockpit.tui.widgets.throttle import ThrottleTimeline
 
 SPANS: dict[str, float] = {

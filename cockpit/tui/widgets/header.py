@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from textual.geometry import Region
 
 from cockpit.model import BoxInfo
-from cockpit.tui.draw import Line, Run, spread, width_of
+from cockpit.tui.draw import Line, Run, clip, spread, width_of
 from cockpit.tui.live import Live
+from cockpit.tui.phrases import span, time_of_day
 from cockpit.tui.wall.scene import budget
-from cockpit.tui.wall.words import KWH, clip, clock, gib, kilowatts, span
+from cockpit.tui.wall.words import KWH, gib, kilowatts
 from cockpit.tui.widgets.board import Board
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _identity(live: Live, width: int) -> tuple[Run, ...]:
 def _figures(live: Live, width: int) -> list[tuple[Run, ...]]:
     """From the right edge leftwards, the weightiest first."""
     snapshot = live.snapshot
-    items: list[tuple[Run, ...]] = [((f"  {clock(live.clock(), seconds=False)} ", "muted"),)]
+    items: list[tuple[Run, ...]] = [((f"  {time_of_day(live.clock(), seconds=False)} ", "muted"),)]
     if snapshot is None:
         return items
     totals = snapshot.totals

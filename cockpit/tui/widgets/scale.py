@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
-GIB = 1 << 30
+from cockpit.tui.phrases import GIB
 
 
 @dataclass(frozen=True)
