@@ -85,7 +85,7 @@ def parse_parameter(name: str, table: Any) -> Parameter:
     parameter = Parameter(name, **{**table, "choices": tuple(choices)})
     if parameter.default is not None:
         try:
-            _check(parameter, parameter.default)
+            check_value(parameter, parameter.default)
         except ValueError as error:
             raise ValueError(f"{where}.default: {error}") from None
     return parameter
@@ -98,7 +98,7 @@ def read_value(parameter: Parameter, value: Any) -> Value:
     """
     if isinstance(value, str) and parameter.type in ("int", "float", "bool"):
         value = _from_text(parameter, value)
-    return _check(parameter, value)
+    return check_value(parameter, value)
 
 
 def _from_text(parameter: Parameter, text: str) -> Value:
@@ -117,7 +117,8 @@ def _from_text(parameter: Parameter, text: str) -> Value:
     return words[text.strip().lower()]
 
 
-def _check(parameter: Parameter, value: Any) -> Value:
+def check_value(parameter: Parameter, value: Any) -> Value:
+    """A value that is of its type already, as it stands in a file; else as `read_value`."""
     kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
     fits = isinstance(value, kinds.get(parameter.type, (str,)))
     if isinstance(value, bool) and parameter.type != "bool":

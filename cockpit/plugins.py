@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cockpit import paths
 from cockpit.errors import UsageError
 from cockpit.model import JobRequest
-from cockpit.parameters import Parameter, parse_parameter, read_value
+from cockpit.parameters import Parameter, check_value, parse_parameter, read_value
 from cockpit.shipped import shipped
 
 if sys.version_info >= (3, 11):
@@ -43,6 +43,7 @@ KEYS = (
     "gpus",
     "parameters",
     "views",
+    "check",
 )
 
 
@@ -81,6 +82,8 @@ class Plugin:
     gpus: GpuNeed = GpuNeed()
     parameters: tuple[Parameter, ...] = ()
     views: tuple[Mapping[str, Any], ...] = ()
+    check: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of a run that is short, for `cockpit plugins check`."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ def _plugin(table: Mapping[str, Any], directory: Path) -> Plugin:
     command = _texts(table, "command")
     if not command:
         raise ValueError('command: wants a list of text such as ["python", "workload.py"]')
+    parameters = _parameters(table.get("parameters", {}))
     return Plugin(
         name=name,
         title=_text(table, "title"),
@@ -182,8 +186,9 @@ def _plugin(table: Mapping[str, Any], directory: Path) -> Plugin:
         directory=directory,
         requires=_texts(table, "requires"),
         gpus=_gpus(table.get("gpus", {})),
-        parameters=_parameters(table.get("parameters", {})),
+        parameters=parameters,
         views=_views(table.get("views", [])),
+        check=_check(table.get("check", {}), parameters),
     )
 
 
@@ -222,6 +227,24 @@ def _parameters(table: Any) -> tuple[Parameter, ...]:
     if not isinstance(table, dict):
         raise ValueError(f"parameters: got {table!r}, wants a table per parameter")
     return tuple(parse_parameter(name, entry) for name, entry in table.items())
+
+
+def _check(table: Any, parameters: Sequence[Parameter]) -> Mapping[str, Any]:
+    if not isinstance(table, dict) or set(table) - {"parameters"}:
+        raise ValueError(f"check: got {table!r}, wants a table with parameters")
+    values = table.get("parameters", {})
+    if not isinstance(values, dict):
+        raise ValueError(f"check.parameters: got {values!r}, wants a table of values")
+    known = {parameter.name: parameter for parameter in parameters}
+    for name, value in values.items():
+        where = f"check.parameters.{name}"
+        if name not in known:
+            raise ValueError(f"{where}: there is no such parameter")
+        try:
+            check_value(known[name], value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    return values
 
 
 def _views(value: Any) -> tuple[Mapping[str, Any], ...]:

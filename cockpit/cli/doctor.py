@@ -11,7 +11,7 @@ from cockpit.cli.checks.driver import check_driver
 from cockpit.cli.checks.machine import check_machine, cockpit_version
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
-from cockpit.cli.text import print_json
+from cockpit.cli.text import count_of, print_json
 from cockpit.client import Box
 from cockpit.config import config_files
 from cockpit.errors import CockpitError, UsageError
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"schema": SCHEMA, "ok": problems == 0, "checks": found})
     else:
-        print(f"\n{_count(problems, 'problem')}, {_count(warnings, 'warning')}.")
+        print(f"\n{count_of(problems, 'problem')}, {count_of(warnings, 'warning')}.")
     return 1 if problems else 0
 
 
@@ -93,7 +93,3 @@ def _print(check: Check) -> None:
     print(f"{check.level:<8} {check.name:<18} {check.text}", flush=True)
     if check.advice:
         print(f"{'':<8} {'':<18} → {check.advice}")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

@@ -22,7 +22,8 @@ HEAD = ("NAME", "KIND", "GPUS", "WHAT IT DOES")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "cockpit plugins [list | path | show NAME] [--json]\n"
-        "       cockpit plugins new NAME [--language LANGUAGE] [--path DIR]"
+        "       cockpit plugins new NAME [--language LANGUAGE] [--path DIR]\n"
+        "       cockpit plugins check NAME|DIR [--real-gpus] [--timeout TIME] [--json]"
     )
     parser.add_argument("what", nargs="?", choices=tuple(ACTIONS), default="list")
     parser.add_argument("name", nargs="?", metavar="NAME", help="of the plugin")
@@ -34,19 +35,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--path", metavar="DIR", help="with new: the folder to make it in (default: your own)"
     )
+    parser.add_argument(
+        "--real-gpus",
+        action="store_true",
+        default=None,
+        help="with check: this machine's GPUs in place of SIMULATED ones",
+    )
+    parser.add_argument(
+        "--timeout", metavar="TIME", help="with check: how long its run may take (default: 5m)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON (schema 1)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, show or make plugins. Listing ends with 1 when one of them is broken."""
+    """List, show, make or check plugins. Listing ends with 1 when one of them is broken."""
     what, name = arguments.what, arguments.name
     if what in NAMELESS and name is not None:
         raise UsageError(f"{what} takes no name, got {name!r}")
     if what not in NAMELESS and name is None:
         raise UsageError(f"{what} what?", f"cockpit plugins {what} NAME")
-    for option in ("language", "path"):
-        if what != "new" and getattr(arguments, option) is not None:
-            raise UsageError(f"--{option} belongs to `cockpit plugins new`, not to {what}")
+    for option, owner in OWNERS.items():
+        if what != owner and getattr(arguments, option.replace("-", "_")) is not None:
+            raise UsageError(f"--{option} belongs to `cockpit plugins {owner}`, not to {what}")
     directories = load_config(options_of(arguments)).plugin_directories()
     return ACTIONS[what](arguments, directories)
 
@@ -113,8 +123,17 @@ def _new(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
     if not searched:
         told = f"set paths = [{str(root)!r}] under [plugins] in cockpit.toml, so that it is found"
         print(f"cockpit: {root} is not searched for plugins: {told}", file=sys.stderr)
-    print(f"cockpit: made {name}; run it: cockpit run {name}", file=sys.stderr)
+    print(
+        f"cockpit: made {name}; `cockpit run {name}` runs it, `cockpit plugins check {name}` checks it",
+        file=sys.stderr,
+    )
     return 0
+
+
+def _check(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
+    from cockpit.cli.plugin_check import check
+
+    return check(arguments, directories)
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace, tuple[Path, ...]], int]] = {
@@ -122,7 +141,9 @@ ACTIONS: dict[str, Callable[[argparse.Namespace, tuple[Path, ...]], int]] = {
     "path": _path,
     "show": _show,
     "new": _new,
+    "check": _check,
 }
+OWNERS = {"language": "new", "path": "new", "real-gpus": "check", "timeout": "check"}
 NAMELESS = ("list", "path")
 
 plugins = Command(add_arguments, run)

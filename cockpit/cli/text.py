@@ -31,6 +31,11 @@ def gib(value: float | None) -> str:
     return figure(None if value is None else value / GIB, 1)
 
 
+def count_of(number: int, word: str) -> str:
+    """A number with its noun: no problems, 1 problem, 2 problems."""
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
 def of(value: str, limit: str) -> str:
     """A figure against its limit."""
     return f"{value} / {limit}"

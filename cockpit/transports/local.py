@@ -79,6 +79,15 @@ class LocalTransport:
                 os.kill(pid, number)
             await self._until_free(lock, END_S)
 
+    async def end(self) -> None:
+        """End the running agent; one that was started here is gone as a process afterwards."""
+        await self.restart()
+        deadline = time.monotonic() + END_S
+        while self._agent is not None and self._agent.poll() is None:
+            if time.monotonic() > deadline:
+                self._agent.kill()
+            await asyncio.sleep(POLL_S)
+
     async def _connect(self, path: Path) -> Streams:
         try:
             reader, writer = await asyncio.open_unix_connection(

@@ -104,6 +104,18 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
         ('type = "field"', 'type = "image"', "type: got 'image', wants one of field, chart"),
         ('name = "speed"', "", "views, number 1: name: wants"),
         ('metrics = ["mlups"]', "", "views, number 2: metrics: wants"),
+        ("[gpus]", "[check]\nsteps = 1\n[gpus]", "check: got {'steps': 1}, wants a table"),
+        ("[gpus]", "[check]\nparameters = 1\n[gpus]", "check.parameters: got 1"),
+        (
+            "[gpus]",
+            "[check]\nparameters = {nz = 1}\n[gpus]",
+            "check.parameters.nz: there is no such parameter",
+        ),
+        (
+            "[gpus]",
+            "[check]\nparameters = {nx = 1}\n[gpus]",
+            "check.parameters.nx: got 1, wants a whole number from 16 to 4096",
+        ),
         ("[gpus]", "colour = 1\n[gpus]", "colour: no such key"),
         ("[gpus]", "[gpus", "not TOML"),
     ],
