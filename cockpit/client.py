@@ -200,6 +200,14 @@ class Box:
         params = {"id": job_id, "grace_s": grace_s}
         return decode(Job, await self.call("job.stop", params, grace_s + CALL_TIMEOUT_S))
 
+    async def remove_job(self, job_id: str) -> None:
+        """Delete a job that has ended, with its directory. BoxError REFUSED if it has not."""
+        await self.call("job.remove", {"id": job_id})
+
+    async def requeue_job(self, job_id: str, token: str | None = None) -> Job:
+        """Submit a job that has ended once more; the same token twice makes one job."""
+        return decode(Job, await self.call("job.requeue", {"id": job_id, "token": token}))
+
     async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:
         """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""
         return dict(await self.call("job.log", {"id": job_id, "offset": offset, "limit": limit}))

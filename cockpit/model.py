@@ -370,6 +370,8 @@ class Job:
     """From the plugin: what its job screen shows."""
     directory: str = ""
     log_bytes: int = 0
+    requeued_from: str | None = None
+    """The id of the job that this one runs again."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ METHODS: dict[str, str] = {
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
+    "job.remove": "{id} → {}, its directory gone; only a job that has ended",
+    "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"
+    " has ended. It waits for no other job",
     "job.log": "{id, offset, limit} → {offset, data: base64, end, size, ended}; a negative offset"
     " counts from the end",
     "job.events": "{id, offset, limit} → {offset, events: [object], end, ended}",

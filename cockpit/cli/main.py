@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("what a job wrote", "cockpit.cli.jobs:logs"),
     "wait": ("wait for jobs; ends with their exit code", "cockpit.cli.jobs:wait"),
     "stop": ("stop jobs and everything they started", "cockpit.cli.jobs:stop"),
+    "rm": ("delete jobs that have ended, with their files", "cockpit.cli.ended:rm"),
+    "requeue": ("run a job that has ended once more", "cockpit.cli.ended:requeue"),
     "plugins": ("what can be run here", "cockpit.cli.plugins:plugins"),
     "doctor": ("what is wrong on this machine, and what to do", "cockpit.cli.doctor:doctor"),
     "config": ("every setting and where it came from", "cockpit.cli.config:config"),
@@ -35,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "See": ("status", "history", "events", "metrics", "record"),
-    "Run": ("run", "exec", "jobs", "job", "logs", "wait", "stop", "plugins"),
+    "Run": ("run", "exec", "jobs", "job", "logs", "wait", "stop", "rm", "requeue", "plugins"),
     "Set up": ("doctor", "config", "themes", "agent", "completion"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -226,6 +227,40 @@ def test_the_events_of_a_job_are_printed_and_followed_until_it_ends(shell: Shell
     assert (done.returncode, done.stdout) == (0, first + b"\n" + second + b"\n")
 
 
+def test_ended_jobs_are_requeued_and_removed(shell: Shell) -> None:
+    running = shell.json("exec", "--gpus", "0", "--", "sleep", "600")
+    old = shell.json("exec", "--gpus", "0", "--", "bash", "-c", "echo again")
+    assert shell.run("wait", old["id"]).returncode == 0
+    new = shell.json("requeue", old["id"])
+    assert shell.run("wait", new["id"]).returncode == 0
+    assert (new["requeued_from"], shell.run("logs", new["id"]).stdout) == (old["id"], b"again\n")
+    refused = shell.run("rm", old["id"], running["id"])
+    assert refused.returncode == 1 and f"cockpit stop {running['id']}".encode() in refused.stderr
+    assert shell.json("rm", old["id"], old["id"])["removed"] == [old["id"]]
+    assert shell.run("job", old["id"]).returncode == 1
+    assert shell.run("job", new["id"]).returncode == 0
+    assert shell.run("stop", "--grace", "0", running["id"]).returncode == 0
+
+
+def test_every_ended_job_is_removed_after_a_yes(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = shell.json("exec", "--gpus", "0", "--", "sleep", "600")
+    assert shell.run("exec", "--gpus", "0", "--", "true").returncode == 0
+    before = shell.json("jobs")["jobs"]
+    answers = io.StringIO("n\ny\n")
+    monkeypatch.setattr(answers, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", answers)
+    declined = shell.run("rm", "--ended")
+    assert declined.returncode == 1 and b"[y/N]" in declined.stderr
+    assert len(shell.json("jobs")["jobs"]) == len(before)
+    assert shell.run("rm", "--ended").returncode == 0
+    assert [job["id"] for job in shell.json("jobs")["jobs"]] == [running["id"]]
+    done = shell.run("rm", "--ended", "--yes")
+    assert done.returncode == 0 and b"nothing to remove" in done.stderr
+    assert shell.run("stop", "--grace", "0", running["id"]).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -238,6 +273,11 @@ def test_the_events_of_a_job_are_printed_and_followed_until_it_ends(shell: Shell
         (("exec", "--workdir", "/no/where", "--", "true"), 2, "/no/where is not a directory"),
         (("job", "1", "-f"), 2, "Add --events"),
         (("job", "99999", "--events"), 1, "there is no job 99999 here"),
+        (("rm",), 2, "remove which jobs?"),
+        (("rm", "1", "--ended"), 2, "remove which jobs?"),
+        (("rm", "--ended"), 2, "Add --yes"),
+        (("rm", "99999"), 1, "there is no job 99999 here"),
+        (("requeue", "99999"), 1, "there is no job 99999 here"),
         (("stop", "99999"), 1, "there is no job 99999 here"),
         (("stop", "--grace", "long", "1"), 2, "--grace: 'long'"),
         (("plugins", "show"), 2, "show what?"),

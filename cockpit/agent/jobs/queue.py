@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,7 @@ class JobQueue:
     async def start(self) -> None:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         paths.make_private(self._directory)
+        self._store.sweep()
         for spec, directory in self._store.load():
             record = Record(spec, directory)
             record.refresh()
@@ -94,15 +96,25 @@ class JobQueue:
         for record in self.live.values():
             self._save_account(record)
 
-    async def add(self, request: JobRequest) -> Record:
+    async def add(self, request: JobRequest, requeued_from: str | None = None) -> Record:
         """Write a new job down and start it if it can start. Raises OSError or shutil.Error."""
-        spec, directory = await asyncio.to_thread(self._store.create, request)
+        spec, directory = await asyncio.to_thread(self._store.create, request, requeued_from)
         record = Record(spec, directory)
         self._register(record)
         self.live[spec.id] = record
         self._schedule()
         self._tell(record)
         return record
+
+    async def remove(self, record: Record) -> None:
+        """Delete a job that has ended. Raises OSError if its directory cannot be deleted."""
+        job_id, token = record.spec.id, record.spec.request.token
+        detached = self._store.detach(job_id)
+        self.live.pop(job_id, None)
+        self.records.pop(job_id, None)
+        if token is not None:
+            self._tokens.pop(token, None)
+        await asyncio.to_thread(shutil.rmtree, detached)
 
     def _register(self, record: Record) -> None:
         self.records[record.spec.id] = record

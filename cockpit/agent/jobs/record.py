@@ -121,6 +121,7 @@ class Record:
             views=request.views,
             directory=str(self.directory.path),
             log_bytes=self.directory.log_bytes(),
+            requeued_from=self.spec.requeued_from,
         )
 
     def _gpu_seconds(self) -> float | None:

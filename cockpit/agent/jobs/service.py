@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class JobService:
             "job.list": self._list,
             "job.show": self._show,
             "job.stop": self._stop,
+            "job.remove": self._remove,
+            "job.requeue": self._requeue,
             "job.log": self._log,
             "job.events": self._events,
             "job.metrics": self._metrics,
@@ -76,6 +79,9 @@ class JobService:
             request = codec.loads(JobRequest, params)
         except ValueError as error:
             raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
+        return await self._enter(request)
+
+    async def _enter(self, request: JobRequest, requeued_from: str | None = None) -> Job:
         problem = planning.problem(request)
         if problem:
             raise RpcError(INVALID_PARAMS, problem)
@@ -84,7 +90,7 @@ class JobService:
             known = self._queue.by_token(request.token)
             if known is None:
                 await self._refuse_impossible(request)
-                known = await self._create(request)
+                known = await self._create(request, requeued_from)
         return self._queue.show(known)
 
     async def _refuse_impossible(self, request: JobRequest) -> None:
@@ -102,9 +108,9 @@ class JobService:
         if refusal:
             raise RpcError(REFUSED, f"{request.name} cannot run here: {refusal}")
 
-    async def _create(self, request: JobRequest) -> Record:
+    async def _create(self, request: JobRequest, requeued_from: str | None) -> Record:
         try:
-            return await self._queue.add(request)
+            return await self._queue.add(request, requeued_from)
         except (OSError, shutil.Error) as error:
             raise RpcError(
                 REFUSED, f"the job could not be written down: {error}", "Is the disk full?"
@@ -128,6 +134,25 @@ class JobService:
             raise RpcError(REFUSED, f"job {record.spec.id} could not be stopped: {error}") from None
         return self._queue.show(record)
 
+    async def _remove(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find_ended(params)
+        try:
+            await self._queue.remove(record)
+        except OSError as error:
+            raise RpcError(REFUSED, f"job {record.spec.id} could not be removed: {error}") from None
+        return {}
+
+    async def _requeue(self, params: dict[str, Any]) -> Job:
+        token = params.get("token")
+        if token is not None and not isinstance(token, str):
+            raise RpcError(INVALID_PARAMS, f'"token" must be text, got {token!r:.60}')
+        record = self._find_ended(params)
+        request = record.spec.request
+        if request.plugin_directory is not None:
+            # The plugin may have been changed or deleted since: this job keeps what that one had.
+            request = replace(request, plugin_directory=str(record.directory.code))
+        return await self._enter(replace(request, token=token), record.spec.id)
+
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
         return reading.log(self._find(params), params)
 
@@ -141,6 +166,17 @@ class JobService:
         record = self._find(params)
         path = reading.frame_path(record, await record.all_events(), params)
         return await asyncio.to_thread(reading.frame, path, reading.integer(params, "after", 0))
+
+    def _find_ended(self, params: dict[str, Any]) -> Record:
+        record = self._find(params)
+        if not record.over.is_set():
+            job_id = record.spec.id
+            raise RpcError(
+                REFUSED,
+                f"job {job_id} has not ended: it is {record.state}",
+                f"`cockpit stop {job_id}` ends it, `cockpit wait {job_id}` waits for its end.",
+            )
+        return record
 
     def _find(self, params: dict[str, Any]) -> Record:
         job_id = params.get("id")

@@ -1,5 +1,6 @@
 """Job directories: the truth about every job, one folder each.
 
+`DIRECTORY/numbers.json` remembers the highest number of a removed job: no number is used twice.
 Inside `DIRECTORY/<id>/`:
 
 | file | written by | holds |
@@ -32,6 +33,8 @@ from cockpit import codec
 from cockpit.agent.jobs import shim
 from cockpit.model import JobRequest
 
+REMOVED = ".removed"
+"""Ends the name of a directory that is being deleted: it is no job any more."""
 NOT_COPIED = ("__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", "node_modules")
 
 
@@ -42,6 +45,7 @@ class Spec:
     id: str
     submitted_s: float
     request: JobRequest
+    requeued_from: str | None = None
 
 
 class JobDirectory:
@@ -86,7 +90,9 @@ class JobStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def create(self, request: JobRequest) -> tuple[Spec, JobDirectory]:
+    def create(
+        self, request: JobRequest, requeued_from: str | None = None
+    ) -> tuple[Spec, JobDirectory]:
         """Make a new job's directory, its plugin folder copied; it exists once this returns.
 
         Raises OSError if the plugin folder cannot be read or the disk takes no more.
@@ -100,7 +106,7 @@ class JobStore:
             directory.log.touch(mode=0o600)
             directory.events.touch(mode=0o600)
             directory.write("parameters.json", dict(request.parameters))
-            spec = Spec(job_id, time.time(), request)
+            spec = Spec(job_id, time.time(), request, requeued_from)
             # Written last: a directory without it is no job.
             directory.write("spec.json", json.loads(codec.dumps(spec)))
             shim.sync_directory(str(self.directory))
@@ -111,7 +117,7 @@ class JobStore:
 
     def _allocate(self) -> tuple[str, JobDirectory]:
         """The next free number; making its directory is what takes it."""
-        number = max(self._numbers(), default=0) + 1
+        number = max(self._removed_last(), *self._numbers(), 0) + 1
         while True:
             path = self.directory / str(number)
             try:
@@ -125,6 +131,24 @@ class JobStore:
         for entry in os.scandir(self.directory):
             if entry.name.isdecimal():
                 yield int(entry.name)
+
+    def _removed_last(self) -> int:
+        numbers = shim.read_json(str(self.directory / "numbers.json")) or {}
+        return int(numbers.get("removed_last", 0))
+
+    def detach(self, job_id: str) -> Path:
+        """Make a job none at once; what is returned is to be deleted. Raises OSError."""
+        last = max(self._removed_last(), int(job_id))
+        shim.write_json(str(self.directory), "numbers.json", {"removed_last": last})
+        path = self.directory / f"{job_id}{REMOVED}"
+        (self.directory / job_id).rename(path)
+        shim.sync_directory(str(self.directory))
+        return path
+
+    def sweep(self) -> None:
+        """Delete what a removal that was cut off has left."""
+        for path in self.directory.glob(f"*{REMOVED}"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def load(self) -> list[tuple[Spec, JobDirectory]]:
         """Every job on disk, oldest first. A directory that is not whole is left alone."""
