@@ -21,6 +21,7 @@ from cockpit.tui.screens.job import JobScreen
 from cockpit.tui.screens.jobs import JobsScreen
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.chart import TimeChart
+from cockpit.tui.widgets.colormaps import SHADES
 from cockpit.tui.widgets.confirm import Confirm
 from cockpit.tui.widgets.field import FieldView
 from cockpit.tui.widgets.log import WINDOW_BYTES, LogView, LogWindow, plain
@@ -122,6 +123,17 @@ async def test_the_field_is_drawn_and_follows_new_frames() -> None:
         box.frame_table["43", "speed"] = newer
         view = screen.query_one(FieldView)
         await until(pilot, lambda: view.frame is not None and view.frame.step == 421_000)
+
+
+async def test_without_colours_of_its_own_the_field_is_drawn_in_shades() -> None:
+    async with story_app(theme="ansi").run_test(size=(120, 40)) as pilot:
+        screen = await open_job(pilot)
+        await until(pilot, lambda: drawn(screen))
+        view = screen.query_one(FieldView)
+        rows = "".join(view.render_line(y).text for y in range(view.size.height))
+        assert "▀" not in rows and any(shade in rows for shade in SHADES if shade != " ")
+        pilot.app.theme = "midnight"
+        await until(pilot, lambda: "▀" in view.render_line(3).text)
 
 
 async def test_frames_are_not_asked_for_while_the_field_is_hidden() -> None:

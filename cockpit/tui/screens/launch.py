@@ -52,7 +52,7 @@ class LaunchScreen(Screen[None]):
     LaunchScreen #plugins {
         width: 26; height: 1fr; border: none; padding: 0; background: transparent; margin-right: 2;
     }
-    LaunchScreen.-wide #plugins { width: 44; margin-right: 4; }
+    LaunchScreen.-wide #plugins { width: 30; margin-right: 3; }
     LaunchScreen #chosen { height: 1fr; }
     LaunchScreen #title { height: auto; max-height: 5; margin-bottom: 1; }
     LaunchScreen #form { height: 1fr; }

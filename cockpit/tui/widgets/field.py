@@ -67,11 +67,13 @@ class FieldView(Inked):
 
     def forget(self) -> None:
         self._cells.clear()
+        # Another theme may draw in shades, and those take whole cells.
+        self._update()
 
     @property
     def _plain(self) -> bool:
         """True where colours cannot carry the field."""
-        return self.app.no_color or bool(self.app.ansi_color)
+        return self.app.no_color or self.app.native_ansi_color
 
     def _update(self) -> None:
         width, height = self.size

@@ -73,7 +73,9 @@ class ParameterForm(VerticalScroll, can_focus=False):
     ParameterForm Field { width: 20; background: $panel; padding: 0 1; }
     ParameterForm Field:focus { background: $primary 25%; }
     ParameterForm .unit { width: 9; padding-left: 1; color: $muted; }
-    ParameterForm .note { width: 1fr; color: $muted; }
+    ParameterForm .note {
+        width: 1fr; color: $muted; text-wrap: nowrap; text-overflow: ellipsis;
+    }
     ParameterForm .-bad .name, ParameterForm .-bad .note { color: $error; }
     """
 
