@@ -57,7 +57,7 @@ def _figure(value: float) -> str:
 def parse_parameter(name: str, table: Any) -> Parameter:
     """One `[parameters.NAME]` table. Raises ValueError that names the key."""
     where = f"parameters.{name}"
-    if not name.isidentifier():
+    if not (name.isidentifier() and name.isascii()):
         raise ValueError(f"{where}: the name must be letters, digits and _")
     if name in RESERVED:
         raise ValueError(f"{where}: the name is taken by an option of `cockpit run`")

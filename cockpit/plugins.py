@@ -31,8 +31,8 @@ KINDS = (
     "generation",
     "tool",
 )
-VIEW_TYPES = ("field", "chart")
-"""What the job screen can draw."""
+VIEW_TYPES = {"field": "name", "chart": "metrics"}
+"""What the job screen can draw, and the key that says of what."""
 KEYS = (
     "name",
     "title",
@@ -251,9 +251,14 @@ def _views(value: Any) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(value, list) or not all(isinstance(view, dict) for view in value):
         raise ValueError("views: wants a [[views]] table per view")
     for number, view in enumerate(value, start=1):
-        if view.get("type") not in VIEW_TYPES:
+        if view.get("type") not in tuple(VIEW_TYPES):
             got, wants = view.get("type"), ", ".join(VIEW_TYPES)
             raise ValueError(f"views, number {number}: type: got {got!r}, wants one of {wants}")
+        unknown = sorted(set(view) - {"type", "title", VIEW_TYPES[view["type"]]})
+        if unknown:
+            raise ValueError(f"views, number {number}: {unknown[0]}: no such key of this type")
+        if not isinstance(view.get("title", ""), str):
+            raise ValueError(f"views, number {number}: title: got {view['title']!r}, wants text")
         if view["type"] == "field" and not isinstance(view.get("name"), str):
             raise ValueError(f"views, number {number}: name: wants the name of a frame")
         if view["type"] == "chart" and not _is_texts(view.get("metrics")):

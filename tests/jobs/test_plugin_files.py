@@ -102,6 +102,8 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
         ("[parameters.nx]", "[parameters.gpus]", "taken by an option"),
         ("[parameters.nx]", '[parameters."n x"]', "letters, digits"),
         ('type = "field"', 'type = "image"', "type: got 'image', wants one of field, chart"),
+        ('title = "Speed"', "title = 1", "views, number 1: title: got 1, wants text"),
+        ('title = "Speed"', 'log = "x"', "views, number 1: log: no such key"),
         ('name = "speed"', "", "views, number 1: name: wants"),
         ('metrics = ["mlups"]', "", "views, number 2: metrics: wants"),
         ("[gpus]", "[check]\nsteps = 1\n[gpus]", "check: got {'steps': 1}, wants a table"),
