@@ -372,6 +372,7 @@ class Job:
     log_bytes: int = 0
     requeued_from: str | None = None
     """The id of the job that this one runs again."""
+    time_limit_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -393,6 +394,8 @@ class JobRequest:
     views: tuple[Mapping[str, Any], ...] = ()
     token: str | None = None
     """Chosen by the client: submitting the same token twice makes one job."""
+    time_limit_s: float | None = None
+    """From its start (the building of its environment included): then it is ended as TIMEOUT."""
 
 
 def status_document(box: BoxInfo, snapshot: Snapshot) -> dict[str, Any]:

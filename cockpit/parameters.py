@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 TYPES = ("int", "float", "str", "bool", "choice", "path")
-RESERVED = ("help", "gpus", "name", "json", "detach", "simulate", "demo", "replay", "config")
+RESERVED = (
+    *("help", "gpus", "name", "time_limit", "json", "detach"),
+    *("simulate", "demo", "replay", "config"),
+)
 """Names of options that `cockpit run` has for every plugin."""
 KEYS = ("type", "default", "minimum", "maximum", "unit", "help", "choices")
 

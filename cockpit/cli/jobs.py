@@ -139,6 +139,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         "Submitted": local_time(job.submitted_s),
         "Started": DASH if job.started_s is None else local_time(job.started_s),
         "Ended": DASH if job.ended_s is None else local_time(job.ended_s),
+        **({"Time limit": duration(job.time_limit_s)} if job.time_limit_s else {}),
         "Exit code": DASH if job.exit_code is None else str(job.exit_code),
         "Progress": progress(job),
         "GPU time": DASH if job.gpu_seconds is None else duration(job.gpu_seconds),

@@ -16,6 +16,7 @@ from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_started
 from cockpit.cli.gpus import find_gpu
 from cockpit.cli.jobs import print_job
+from cockpit.cli.text import parse_duration
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import BoxInfo, Job, JobRequest
@@ -42,6 +43,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpus", metavar="N|LIST", help="how many GPUs, or which: 0,3 or UUIDs (one: `3,`)"
+    )
+    parser.add_argument(
+        "--time-limit", metavar="TIME", help="end the job after this long: 90s, 15m, 2h, 1d12h"
     )
     parser.add_argument("--name", help="what to call the job")
     parser.add_argument("--detach", action="store_true", help="do not follow the log")
@@ -125,8 +129,15 @@ def _environment(extra: list[str]) -> dict[str, str]:
 def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], JobRequest]) -> int:
     """Ctrl+C leaves the job alone once it is submitted."""
     submitted: list[Job] = []
+    limit_s = None
+    if arguments.time_limit is not None:
+        limit_s = parse_duration(arguments.time_limit, "--time-limit")
+
+    def limited(gpus: Wanted | None) -> JobRequest:
+        return replace(request(gpus), time_limit_s=limit_s, token=uuid.uuid4().hex)
+
     try:
-        return run_async(_start(open_box(arguments), arguments, request, submitted))
+        return run_async(_start(open_box(arguments), arguments, limited, submitted))
     except KeyboardInterrupt:
         if not submitted:
             raise
@@ -142,8 +153,7 @@ async def _start(
 ) -> int:
     async with box:
         assert box.info is not None
-        wanted = request(parse_gpus(arguments.gpus, box.info))
-        job = await box.submit(replace(wanted, token=uuid.uuid4().hex))
+        job = await box.submit(request(parse_gpus(arguments.gpus, box.info)))
         submitted.append(job)
         if arguments.json:
             print_job(job, as_json=True)

@@ -176,6 +176,12 @@ def test_the_help_of_a_plugin_lists_its_parameters(shell: Shell) -> None:
     assert b"--whom" in page.stdout and b"whole number from 1 to 9" in page.stdout
 
 
+def test_a_job_that_takes_too_long_ends_with_its_reason(shell: Shell) -> None:
+    done = shell.run("exec", "--gpus", "0", "--time-limit", "0.5s", "--", "sleep", "600")
+    assert done.returncode == 128 + signal.SIGTERM
+    assert b"TIMEOUT: reached its time limit of 0.5 s" in done.stderr
+
+
 def test_ctrl_c_detaches_and_the_job_goes_on(shell: Shell) -> None:
     process = shell.start("exec", "--gpus", "0", "--", "bash", "-c", "echo here; sleep 600")
     assert process.stdout is not None and process.stdout.readline() == b"here\n"
@@ -273,6 +279,8 @@ def test_every_ended_job_is_removed_after_a_yes(
         (("exec", "--workdir", "/no/where", "--", "true"), 2, "/no/where is not a directory"),
         (("job", "1", "-f"), 2, "Add --events"),
         (("job", "99999", "--events"), 1, "there is no job 99999 here"),
+        (("exec", "--time-limit", "soon", "--", "true"), 2, "--time-limit: 'soon'"),
+        (("run", "greeter", "--time-limit", "0"), 2, "--time-limit: '0'"),
         (("rm",), 2, "remove which jobs?"),
         (("rm", "1", "--ended"), 2, "remove which jobs?"),
         (("rm", "--ended"), 2, "Add --yes"),

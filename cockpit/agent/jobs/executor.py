@@ -39,6 +39,7 @@ class Start:
 
     stages: tuple[Stage, ...]
     gpus: tuple[str, ...]
+    time_limit_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,7 @@ def _plain(start: Start) -> dict[str, Any]:
     return {
         "gpus": list(start.gpus),
         "grace_s": shim.DEFAULT_GRACE_S,
+        "time_limit_s": start.time_limit_s,
         "stages": [
             {**vars(stage), "command": list(stage.command), "environment": dict(stage.environment)}
             for stage in start.stages

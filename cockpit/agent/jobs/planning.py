@@ -12,6 +12,7 @@ from cockpit.agent.jobs.executor import Stage, Start
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import JobRequest
 
+TIME_LIMIT_MOST_S = 1e10
 PYTHONS = ("python", "python3")
 
 
@@ -25,6 +26,8 @@ def problem(request: JobRequest) -> str:
     bad = [name for name in request.environment if not name or "=" in name]
     if bad:
         return f"{bad[0]!r} cannot be the name of an environment variable"
+    if request.time_limit_s is not None and not 0 < request.time_limit_s < TIME_LIMIT_MOST_S:
+        return f"a time limit of {request.time_limit_s:g} s makes no sense: give it more than 0"
     for directory in (request.plugin_directory, request.working_directory):
         if directory is not None and not (
             Path(directory).is_absolute() and Path(directory).is_dir()
@@ -54,10 +57,10 @@ def plan(spec: Spec, directory: JobDirectory, gpus: Sequence[str], sdk: Path, ca
     }
     workload = Stage(command, _working_directory(request, directory), environment)
     if chosen.build is None:
-        return Start((workload,), tuple(gpus))
+        return Start((workload,), tuple(gpus), request.time_limit_s)
     mark = {name: environment[name] for name in ("COCKPIT_JOB_ID", "COCKPIT_JOB_DIR")}
     build = Stage(chosen.build.command, chosen.build.directory, mark, chosen.build.text)
-    return Start((build, workload), tuple(gpus))
+    return Start((build, workload), tuple(gpus), request.time_limit_s)
 
 
 def _own_environment(python: str, request: JobRequest) -> dict[str, str]:

@@ -122,6 +122,7 @@ class Record:
             directory=str(self.directory.path),
             log_bytes=self.directory.log_bytes(),
             requeued_from=self.spec.requeued_from,
+            time_limit_s=request.time_limit_s,
         )
 
     def _gpu_seconds(self) -> float | None:

@@ -30,6 +30,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 DEFAULT_GRACE_S = 10.0
+SLEEP_MOST_S = 86400.0
 STUCK_AFTER_S = 5.0
 """A process that is still there so long after SIGKILL is named in the job's reason."""
 RESERVED_BYTES = 4096
@@ -141,7 +142,11 @@ class Shim:
         self.directory = directory
         self.news = news
         self.stop = Stop()
+        self.timed_out = False
         self.start = read_json(f"{directory}/start.json") or {}
+        limit_s = self.start.get("time_limit_s")
+        # The monotonic clock: setting the time of day neither ends a job nor lets it run longer.
+        self._deadline_s = None if limit_s is None else time.monotonic() + float(limit_s)
         self.status: dict[str, Any] = {
             "state": "RUNNING",
             "reason": "",
@@ -172,7 +177,7 @@ class Shim:
         code: int | None = None
         reason = ""
         for stage in self.start.get("stages", []):
-            if self.stop.asked_s is not None:
+            if self.stop.asked_s is not None or self.timed_out:
                 break
             code, reason = self._run_stage(stage)
             if code:
@@ -235,15 +240,18 @@ class Shim:
         os.execvp(stage["command"][0], stage["command"])
 
     def _wait_for(self, pid: int) -> int:
-        """Sleep until `pid` has ended or the end was asked for; its wait status."""
+        """Sleep until `pid` has ended, or has to: it was asked for, or the time is up; wait status."""
         while True:
             status = _reap(pid)
             if status is not None:
                 return status
-            if self.stop.asked_s is not None:
+            left_s = None if self._deadline_s is None else self._deadline_s - time.monotonic()
+            if self.stop.asked_s is None and left_s is not None and left_s <= 0:
+                self.timed_out = True
+            if self.stop.asked_s is not None or self.timed_out:
                 ended = self._clear_tree(pid)
                 return ended if ended is not None else 0
-            self._sleep(None)
+            self._sleep(None if left_s is None else min(left_s, SLEEP_MOST_S))
 
     def _clear_tree(self, pid: int = -1) -> int | None:
         """SIGTERM to every process of the job, SIGKILL after the grace; the wait status of `pid`."""
@@ -297,12 +305,16 @@ class Shim:
             pass
 
     def _finish(self, code: int | None, reason: str) -> None:
-        cancelled = self.stop.asked_s is not None
-        if cancelled:
+        state = "FAILED" if code else "COMPLETED"
+        if self.timed_out:
+            state = "TIMEOUT"
+            reason = f"reached its time limit of {_length(float(self.start['time_limit_s']))}"
+        elif self.stop.asked_s is not None:
+            state = "CANCELLED"
             asked = read_json(f"{self.directory}/cancel.json")
             reason = "stopped on request" if asked else "its shim was told to stop"
         self.status.update(
-            state="CANCELLED" if cancelled else "FAILED" if code else "COMPLETED",
+            state=state,
             reason=reason,
             exit_code=code,
             ended_s=time.time(),
@@ -356,6 +368,15 @@ def _open_log(path: str) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def _length(seconds: float) -> str:
+    """A length of time in words: 0.5 s, 45 s, 1 h 30 min, 1 min 5 s."""
+    if seconds < 60:
+        return f"{seconds:g} s"
+    hours, rest = divmod(round(seconds), 3600)
+    parts = ((hours, "h"), (rest // 60, "min"), (rest % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
 def _signal_name(number: int) -> str:
