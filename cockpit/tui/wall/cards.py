@@ -27,6 +27,8 @@ COOL_C, HOT_C = 20.0, 90.0
 """The fixed scale of temperatures."""
 _SCALE = 5
 """Cells for the scale at the left of a chart."""
+_WITH_HEADLINE = 6
+"""From this many lines below the title the power and heat have a line of their own."""
 _ROOMY = 8
 """From this many lines below the title a card also has links and a second line of temperature."""
 
@@ -70,7 +72,7 @@ class Card:
             ("▌" if chosen else " ", "*accent"),
             (f"{gpu.index:<2} ", "*foreground" if gpu.state != "lost" else "*error"),
         ]
-        if self._body < _ROOMY and gpu.state != "lost":
+        if self._body < _WITH_HEADLINE and gpu.state != "lost":
             left += [
                 (f"{number(gpu.power_w, 3)} W", "*foreground"),
                 (f"{number(gpu.temperature_c, 4)} °C ", heat(gpu.temperature_c, HOT_C)),
@@ -136,7 +138,7 @@ class Card:
             self._gauge("HBM", gpu.dram_active_percent, "activity-dram"),
             self._memory(gpu),
         ]
-        if self._body < 6:
+        if self._body < _WITH_HEADLINE:
             return rows
         hot = (info.temperature_slowdown_c if info else None) or HOT_C
         headline: tuple[Run, ...] = (
