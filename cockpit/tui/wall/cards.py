@@ -144,7 +144,7 @@ class Card:
         headline: tuple[Run, ...] = (
             (number(gpu.power_w, 4), "*foreground"),
             (" W", "foreground"),
-            (f" of {number(gpu.power_limit_w)}", "muted"),
+            (f" of {number(gpu.power_limit_w)}" if self._figures >= 24 else "", "muted"),
         )
         warmth: tuple[Run, ...] = (
             (f"{number(gpu.temperature_c)} °C ", "*" + heat(gpu.temperature_c, hot)),
