@@ -373,6 +373,8 @@ class Job:
     requeued_from: str | None = None
     """The id of the job that this one runs again."""
     time_limit_s: float | None = None
+    after: str | None = None
+    """The id of the job that had to complete before this one."""
 
 
 @dataclass(frozen=True)
@@ -396,6 +398,8 @@ class JobRequest:
     """Chosen by the client: submitting the same token twice makes one job."""
     time_limit_s: float | None = None
     """From its start (the building of its environment included): then it is ended as TIMEOUT."""
+    after: str | None = None
+    """The id of a job: this one starts once that has COMPLETED, and never if it ends otherwise."""
 
 
 def status_document(box: BoxInfo, snapshot: Snapshot) -> dict[str, Any]:

@@ -47,6 +47,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", metavar="TIME", help="end the job after this long: 90s, 15m, 2h, 1d12h"
     )
+    parser.add_argument(
+        "--after", metavar="ID", help="start once this job has completed, and only then"
+    )
     parser.add_argument("--name", help="what to call the job")
     parser.add_argument("--detach", action="store_true", help="do not follow the log")
     parser.add_argument(
@@ -134,7 +137,12 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
         limit_s = parse_duration(arguments.time_limit, "--time-limit")
 
     def limited(gpus: Wanted | None) -> JobRequest:
-        return replace(request(gpus), time_limit_s=limit_s, token=uuid.uuid4().hex)
+        return replace(
+            request(gpus),
+            after=arguments.after,
+            time_limit_s=limit_s,
+            token=uuid.uuid4().hex,
+        )
 
     try:
         return run_async(_start(open_box(arguments), arguments, limited, submitted))

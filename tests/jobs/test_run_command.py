@@ -182,6 +182,21 @@ def test_a_job_that_takes_too_long_ends_with_its_reason(shell: Shell) -> None:
     assert b"TIMEOUT: reached its time limit of 0.5 s" in done.stderr
 
 
+def test_a_job_comes_after_another_one(shell: Shell) -> None:
+    script = "while [ ! -e after-go ]; do sleep 0.02; done; echo one >> order"
+    first = shell.json("exec", "--gpus", "0", "--", "bash", "-c", script)
+    process = shell.start(
+        *("exec", "--gpus", "0", "--after", first["id"], "--", "bash", "-c", "echo two >> order")
+    )
+    assert process.stderr is not None
+    told = (process.stderr.readline() + process.stderr.readline()).decode()
+    assert f"is waiting: waiting for job {first['id']} to complete" in told
+    (shell.home / "after-go").touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (shell.home / "order").read_text() == "one\ntwo\n"
+
+
 def test_ctrl_c_detaches_and_the_job_goes_on(shell: Shell) -> None:
     process = shell.start("exec", "--gpus", "0", "--", "bash", "-c", "echo here; sleep 600")
     assert process.stdout is not None and process.stdout.readline() == b"here\n"
@@ -281,6 +296,7 @@ def test_every_ended_job_is_removed_after_a_yes(
         (("job", "99999", "--events"), 1, "there is no job 99999 here"),
         (("exec", "--time-limit", "soon", "--", "true"), 2, "--time-limit: 'soon'"),
         (("run", "greeter", "--time-limit", "0"), 2, "--time-limit: '0'"),
+        (("exec", "--after", "99999", "--", "true"), 1, "there is no job 99999 here"),
         (("rm",), 2, "remove which jobs?"),
         (("rm", "1", "--ended"), 2, "remove which jobs?"),
         (("rm", "--ended"), 2, "Add --yes"),

@@ -59,8 +59,8 @@ class Executor(Protocol):
     def alive(self, directory: JobDirectory) -> bool:
         """True while the job's `status.json` is being looked after."""
 
-    def cancel(self, directory: JobDirectory, grace_s: float) -> None:
-        """Ask for the end of a started job; returns at once."""
+    def cancel(self, directory: JobDirectory, grace_s: float, reason: str = "") -> None:
+        """Ask for the end of a job; returns at once. `reason`: why, of one that never started."""
 
     def bury(self, directory: JobDirectory) -> None:
         """Bring a started job that nobody looks after to a true end. Blocks for some seconds."""
@@ -106,11 +106,12 @@ class LocalExecutor:
         os.close(lock)
         return False
 
-    def cancel(self, directory: JobDirectory, grace_s: float) -> None:
+    def cancel(self, directory: JobDirectory, grace_s: float, reason: str = "") -> None:
         status = directory.read("status.json") or {}
         pid = status.get("shim_pid")
         try:
-            directory.write("cancel.json", {"asked_s": time.time(), "grace_s": grace_s})
+            wish = {"asked_s": time.time(), "grace_s": grace_s, "reason": reason}
+            directory.write("cancel.json", wish)
         except OSError:
             # A full disk must not keep a job running: the signal alone says enough.
             if pid is None:
@@ -144,8 +145,10 @@ class LocalExecutor:
 def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str, Any]:
     """Kill what is left of a job whose shim died, and say what happened to it."""
     if not status and not (directory.path / "status.json").exists():
-        if directory.read("cancel.json") is not None:
-            return {"state": "CANCELLED", "reason": "stopped before it started"}
+        cancel = directory.read("cancel.json")
+        if cancel is not None:
+            reason = cancel.get("reason") or "stopped before it started"
+            return {"state": "CANCELLED", "reason": reason}
         return {"state": "LOST", "reason": "its shim ended before the job began"}
     if status.get("boot_id") not in (None, shim.boot_id()):
         return {"state": "LOST", "reason": "the machine was restarted while it ran"}

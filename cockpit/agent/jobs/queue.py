@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cockpit import paths
-from cockpit.agent.jobs import allocation, planning, sdk_copy
+from cockpit.agent.jobs import allocation, dependencies, planning, sdk_copy
 from cockpit.agent.jobs.accounting import SAVE_EVERY_S, Account
 from cockpit.agent.jobs.executor import Executor
 from cockpit.agent.jobs.record import Record
@@ -109,6 +109,7 @@ class JobQueue:
     async def remove(self, record: Record) -> None:
         """Delete a job that has ended. Raises OSError if its directory cannot be deleted."""
         job_id, token = record.spec.id, record.spec.request.token
+        dependencies.release(record, self.live)
         detached = self._store.detach(job_id)
         self.live.pop(job_id, None)
         self.records.pop(job_id, None)
@@ -140,7 +141,7 @@ class JobQueue:
 
     def _schedule(self) -> None:
         """Start what can start now, and say of the rest why it waits."""
-        pending = {key: record for key, record in self.live.items() if not record.status}
+        pending = self._free_to_start()
         if not pending:
             return
         taken = {
@@ -155,9 +156,39 @@ class JobQueue:
             reason = decision.reason
             if decision.gpus is not None:
                 reason = self._start(record, decision.gpus)
-            if record.waiting != reason:
-                record.waiting = reason
-                self._tell(record)
+            self._explain(record, reason)
+
+    def _free_to_start(self) -> dict[str, Record]:
+        """Those that wait for GPUs only. What waits for a job that failed is cancelled here."""
+        free = {}
+        # A job comes after an earlier one only, so that one pass cancels a whole chain.
+        for key, record in tuple(self.live.items()):
+            if record.status:
+                continue
+            hold = dependencies.hold(record, self.records)
+            if hold.kind == "free":
+                free[key] = record
+            elif hold.kind == "wait":
+                self._explain(record, hold.reason)
+            else:
+                self._drop(record, hold.reason)
+        return free
+
+    def _drop(self, record: Record, reason: str) -> None:
+        """Cancel a job that can never start; with a disk that takes nothing, try again later."""
+        try:
+            self._executor.cancel(record.directory, 0.0, reason)
+            self._bury(record)
+        except OSError as error:
+            self._explain(record, f"{reason}; it could not be cancelled yet: {error}")
+            return
+        self._finish(record)
+
+    def _explain(self, record: Record, reason: str) -> None:
+        """Say why a job waits, if that is new."""
+        if record.waiting != reason:
+            record.waiting = reason
+            self._tell(record)
 
     def _start(self, record: Record, gpus: tuple[str, ...]) -> str:
         """Start a job on its GPUs; why it could not be, if so (it is tried again)."""
@@ -233,6 +264,10 @@ class JobQueue:
         return record.ended
 
     def _end(self, record: Record) -> None:
+        self._finish(record)
+        self._schedule()
+
+    def _finish(self, record: Record) -> None:
         record.over.set()
         record.events().read_all()
         self._count_loads()
@@ -242,7 +277,6 @@ class JobQueue:
         self._say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
         if not record.gpus:
             self._settle(record)
-        self._schedule()
 
     async def stop(self, record: Record, grace_s: float) -> None:
         """Ask for the end of a job and wait until nothing of it is left. Raises OSError."""

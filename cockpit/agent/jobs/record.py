@@ -123,6 +123,7 @@ class Record:
             log_bytes=self.directory.log_bytes(),
             requeued_from=self.spec.requeued_from,
             time_limit_s=request.time_limit_s,
+            after=request.after,
         )
 
     def _gpu_seconds(self) -> float | None:

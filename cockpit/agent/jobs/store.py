@@ -10,6 +10,7 @@ Inside `DIRECTORY/<id>/`:
 | `parameters.json` | the agent, once | what `COCKPIT_PARAMETERS` points to |
 | `start.json` | the agent, holding the lock | the commands, environment and GPUs of the start |
 | `cancel.json` | the agent | that the end was asked for, and with what grace |
+| `released.json` | the agent | that the job which this one comes after completed, and is removed |
 | `status.json` | whoever holds `lock`: the shim while it lives | state, exit code, times |
 | `output.log` | the job itself | its stdout and stderr |
 | `events.jsonl`, `frames/` | the job itself | what `cockpit.sdk` reports |
