@@ -145,7 +145,9 @@ class WallScreen(Screen[None]):
             self._asked_history = False
             return
         self._sum_power()
-        self._show()
+        # The answer may come while the app is closing, when the board has gone.
+        for board in self.query(WallBoard):
+            board.show(self.app.live.stale)
 
     async def _load(self, uuid: str, until: float) -> None:
         trail = self.scene.trail(uuid)
