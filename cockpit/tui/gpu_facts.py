@@ -40,7 +40,7 @@ TOPOLOGY_WORDS: dict[str, str] = {
 
 
 def process_rows(processes: Sequence[Process], sort: str, needle: str) -> list[Row]:
-    """The processes that contain `needle` in any column, in order."""
+    """The processes that have every word of `needle`, in order."""
     keys = {
         "memory": lambda process: (-(process.memory_used_bytes or 0), process.pid),
         "pid": lambda process: (process.pid,),
@@ -62,7 +62,7 @@ def process_rows(processes: Sequence[Process], sort: str, needle: str) -> list[R
                 (process.command or phrases.NONE, mine),
             ),
         )
-        if not needle or needle.lower() in " ".join(_plain(row)).lower():
+        if row.matches(needle):
             rows.append(row)
     return rows
 
@@ -313,7 +313,3 @@ def _blank() -> Row:
 
 def _spans(spans: tuple[Span, ...]) -> Row:
     return Row("", (spans,))
-
-
-def _plain(row: Row) -> list[str]:
-    return [cell if isinstance(cell, str) else str(cell[0]) for cell in row.cells]

@@ -100,10 +100,8 @@ class JobsScreen(ListingScreen):
 
     def refill(self) -> None:
         jobs = list(self.app.live.jobs.values())
-        wanted = self.needle.casefold().split()
-        rows = [row for row in (self._row(job) for job in self._ordered(jobs))
-                if all(word in _text(row) for word in wanted)]  # fmt: skip
-        self.table().show(rows)
+        rows = [self._row(job) for job in self._ordered(jobs)]
+        self.table().show([row for row in rows if row.matches(self.needle)])
         running = sum(job.state in ("RUNNING", "COMPLETING") for job in jobs)
         pending = sum(job.state == "PENDING" for job in jobs)
         ended = sum(job.state in ENDED_STATES for job in jobs)
@@ -119,11 +117,9 @@ class JobsScreen(ListingScreen):
     def _ordered(self, jobs: list[Job]) -> list[Job]:
         jobs = sorted(jobs, key=lambda job: (job.submitted_s, job.id), reverse=True)
         if self._sort == "state":
-            order = list(phrases.JOB_MARKS)
-            live_first = ["RUNNING", "COMPLETING", "PENDING"]
-            places = {state: at for at, state in enumerate([*live_first, *order])}
-            return sorted(jobs, key=lambda job: places[job.state] if job.state in live_first
-                          else len(live_first) + order.index(job.state))  # fmt: skip
+            first = ["RUNNING", "COMPLETING", "PENDING"]
+            order = [*first, *(state for state in phrases.JOB_MARKS if state not in first)]
+            return sorted(jobs, key=lambda job: order.index(job.state))
         return sorted(jobs, key=lambda job: job.name) if self._sort == "name" else jobs
 
     def _row(self, job: Job) -> Row:
@@ -204,11 +200,3 @@ def job_power(job: Job, snapshot: Snapshot | None) -> float | None:
 
 def _short(seconds: float | None) -> str:
     return phrases.NONE if seconds is None else duration(seconds)
-
-
-def _text(row: Row) -> str:
-    parts = []
-    for cell in row.cells:
-        spans = (cell,) if isinstance(cell, str) or isinstance(cell[0], str) else cell
-        parts += [span if isinstance(span, str) else str(span[0]) for span in spans]
-    return " ".join(parts).casefold()

@@ -46,6 +46,11 @@ class Row:
     key: str
     cells: tuple[Cell, ...]
 
+    def matches(self, needle: str) -> bool:
+        """Whether every word of `needle` stands in its cells."""
+        text = " ".join(text for cell in self.cells for text, _ in _parts(cell)).casefold()
+        return all(word in text for word in needle.casefold().split())
+
 
 class Table(ScrollView, Inked, can_focus=False):
     """A list of rows to read, or to choose from; its screen has the keys and calls `move`."""
@@ -247,16 +252,9 @@ class Table(ScrollView, Inked, can_focus=False):
         for column, width, cell in zip(self._columns, self._widths(), cells, strict=False):
             if width <= 0:
                 continue
-            parts: tuple[Span, ...]
-            if isinstance(cell, str):
-                parts = ((cell, ""),)
-            elif cell and isinstance(cell[0], str):
-                parts = (cell,)
-            else:
-                parts = cell
             if spans:
                 spans.append((" ", ""))
-            spans += _fitted(parts, width, column.right)
+            spans += _fitted(_parts(cell), width, column.right)
         return spans
 
     def _widths(self) -> list[int]:
@@ -288,6 +286,14 @@ class Table(ScrollView, Inked, can_focus=False):
         y = index - self.scroll_offset.y + self._header
         if self._header <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
+
+
+def _parts(cell: Cell) -> tuple[Span, ...]:
+    if isinstance(cell, str):
+        return ((cell, ""),)
+    if cell and isinstance(cell[0], str):
+        return (cell,)
+    return cell
 
 
 def _fitted(parts: tuple[Span, ...], width: int, right: bool) -> list[Span]:
