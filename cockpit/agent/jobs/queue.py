@@ -90,9 +90,11 @@ class JobQueue:
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
-        for task in tuple(self._watchers):
-            task.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        # Before Python 3.12 wait_for loses a cancellation that comes together with what it waits for.
+        while self._watchers:
+            for task in self._watchers:
+                task.cancel()
+            await asyncio.wait(tuple(self._watchers), timeout=0.5)
         for record in self.live.values():
             self._save_account(record)
 
