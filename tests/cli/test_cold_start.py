@@ -40,6 +40,8 @@ COMMANDS = [
     "logs none --simulate",
     "wait none --simulate",
     "stop none --simulate",
+    "rm none --simulate",
+    "requeue none --simulate",
     "plugins",
     "config",
     "themes",
