@@ -18,13 +18,13 @@ from cockpit.new_plugin import LANGUAGES
 def own(cli_home: dict[str, str]):
     """The user's own plugin folder, empty before and gone after."""
     folder = Path(cli_home["XDG_CONFIG_HOME"]) / "cockpit" / "plugins"
+    # The home is shared by the tests of the commands, and another one may have put plugins there.
+    shutil.rmtree(folder, ignore_errors=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_folders_are_told_in_the_order_of_who_wins(
-    cockpit, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folders_are_told_in_the_order_of_who_wins(cockpit, own: Path, tmp_path: Path) -> None:
     config = tmp_path / "cockpit.toml"
     config.write_text(f'[plugins]\npaths = ["{tmp_path}"]\n')
     told = json.loads(cockpit("plugins", "path", "--json", "--config", str(config)).out)
