@@ -124,6 +124,13 @@ class BoxInfo:
     """Why there are no GPUs just now, such as a driver that went away; None when all is well."""
     advice: str | None = None
     """What to do about `problem`."""
+    recorded_source: SourceKind | None = None
+    """What was recorded, if this is a replay."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its figures are made up: a simulated box, or the recording of one."""
+        return "simulated" in (self.source, self.recorded_source)
 
 
 @dataclass(frozen=True)
@@ -414,6 +421,7 @@ def status_document(box: BoxInfo, snapshot: Snapshot) -> dict[str, Any]:
         "box": {
             "name": box.name,
             "source": box.source,
+            "simulated": box.simulated,
             "driver_version": box.driver_version,
             "gpu_count": box.gpu_count,
             "problem": box.problem,

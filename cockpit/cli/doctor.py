@@ -85,7 +85,7 @@ async def _greet(box: Box) -> Check:
     text = f"version {hello['version']}, pid {hello['pid']}, source {info.source}"
     if info.problem:
         return Check("Agent", "problem", f"{text}: {info.problem}", info.advice or "")
-    shown = "SIMULATED GPUs" if info.source == "simulated" else "GPUs"
+    shown = "SIMULATED GPUs" if info.simulated else "GPUs"
     return Check("Agent", "ok", f"{text}, {info.gpu_count} {shown}")
 
 

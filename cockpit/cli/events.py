@@ -83,7 +83,7 @@ def _print_event(event: Event, as_json: bool, last_id: int) -> int:
 
 
 def _say_simulated(info: BoxInfo) -> None:
-    if info.source == "simulated":
+    if info.simulated:
         print("cockpit: this box is SIMULATED", file=sys.stderr)
 
 

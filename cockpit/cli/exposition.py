@@ -246,7 +246,7 @@ def _labels(info: BoxInfo, gpu: Gpu) -> str:
 
 def _mark(info: BoxInfo) -> dict[str, str]:
     """A label that keeps made-up figures apart from real ones for ever."""
-    return {"simulated": "true"} if info.source == "simulated" else {}
+    return {"simulated": "true"} if info.simulated else {}
 
 
 def _joined(labels: dict[str, str]) -> str:

@@ -106,7 +106,7 @@ def _print_csv(series: Series) -> None:
 
 def _plain(info: BoxInfo, gpu: GpuInfo, series: Series, since_s: float, until_s: float) -> str:
     series, unit = readable(series)
-    simulated = " · SIMULATED" if info.source == "simulated" else ""
+    simulated = " · SIMULATED" if info.simulated else ""
     in_unit = f" in {unit}" if unit else ""
     title = f"GPU {gpu.index} · {gpu.name}{simulated} · {series.metric}{in_unit}"
     ends = f"{local_time(since_s)} to {local_time(until_s)}"

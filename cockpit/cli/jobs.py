@@ -41,7 +41,7 @@ def run_jobs(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 print_json({"schema": SCHEMA, "jobs": found})
                 return 0
-            if box.info.source == "simulated":
+            if box.info.simulated:
                 print("cockpit: this box is SIMULATED", file=sys.stderr)
             if found:
                 rows = [_row(job, box.info) for job in found]

@@ -166,7 +166,7 @@ async def _start(
         if arguments.json:
             print_job(job, as_json=True)
             return 0
-        simulated = " on a SIMULATED box" if box.info.source == "simulated" else ""
+        simulated = " on a SIMULATED box" if box.info.simulated else ""
         print(f"cockpit: job {job.id} ({job.name}) submitted{simulated}", file=sys.stderr)
         if arguments.detach:
             _say_detached(job)

@@ -94,8 +94,10 @@ def plain(info: BoxInfo, snapshot: Snapshot) -> str:
 def _title(info: BoxInfo, snapshot: Snapshot) -> str:
     names = sorted({gpu.name for gpu in snapshot.gpus})
     parts = [info.name or info.hostname]
-    if info.source != "nvml":
-        parts.append("SIMULATED" if info.source == "simulated" else "REPLAY of a recording")
+    if info.source == "replay":
+        parts.append("REPLAY of a recording")
+    if info.simulated:
+        parts.append("SIMULATED")
     if info.driver_version:
         parts.append(f"driver {info.driver_version}")
     if names:

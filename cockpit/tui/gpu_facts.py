@@ -241,7 +241,7 @@ def about_rows(box: BoxInfo, info: GpuInfo, gpu: Gpu) -> list[Row]:
         _fact("MIG", _mig(gpu), ""),
         _blank(),
         _section("Box"),
-        _fact("name", box.name, "SIMULATED" if box.source == "simulated" else box.source),
+        _fact("name", box.name, "SIMULATED" if box.simulated else box.source),
         _fact(
             "driver", box.driver_version or phrases.NONE, f"CUDA {box.cuda_version or phrases.NONE}"
         ),

@@ -50,6 +50,21 @@ def test_the_box_is_called_a_replay(file: Path) -> None:
     assert (source.box().name, source.box().source) == ("tower", "replay")
 
 
+@pytest.mark.parametrize("made_of", ["simulated", "nvml"])
+def test_a_replay_of_a_simulated_box_is_still_simulated(tmp_path: Path, made_of: str) -> None:
+    path = tmp_path / "box.rec"
+    with closing(Recorder(path)) as recorder:
+        recorder.write(BoxInfo("box", made_of, None, 1))  # type: ignore[arg-type]
+        recorder.write(Snapshot(THEN, (gpu(),)))
+    again = tmp_path / "again.rec"
+    with closing(Recorder(again)) as recorder:
+        recorder.write(playing(path)[0].box())
+        recorder.write(Snapshot(THEN, (gpu(),)))
+    for file in (path, again):
+        box = playing(file)[0].box()
+        assert (box.source, box.simulated) == ("replay", made_of == "simulated")
+
+
 def test_snapshots_come_when_they_came_with_their_own_times(file: Path) -> None:
     source, clock = playing(file)
     assert source.sample().time_s == THEN

@@ -79,7 +79,12 @@ class ReplaySource:
             self._shown = entry
         elif isinstance(entry, BoxInfo):
             revision = self._box.revision + 1
-            self._box = dataclasses.replace(entry, source="replay", revision=revision)
+            self._box = dataclasses.replace(
+                entry,
+                source="replay",
+                recorded_source=entry.recorded_source or entry.source,
+                revision=revision,
+            )
         elif isinstance(entry, Event):
             self._pending.append(dataclasses.replace(entry, id=0))
         self._advance()

@@ -50,8 +50,10 @@ def _identity(live: Live, width: int) -> tuple[Run, ...]:
         return ((" cockpit ", "*foreground"), (" waiting for the box…", "muted"))
     runs: list[Run] = [(f" {clip(box.name, max(8, width // 5))} ", "*foreground")]
     runs.append((f" {models(box)} ", "muted"))
-    if box.source != "nvml":
-        runs.append((f" {box.source.upper()} ", "*accent"))
+    if box.source == "replay":
+        runs.append((" REPLAY ", "*accent"))
+    if box.simulated:
+        runs.append((" SIMULATED ", "*accent"))
     age = live.age_s()
     if live.disconnected is not None:
         runs.append((" DISCONNECTED ", "*error"))
