@@ -8,9 +8,9 @@ import time
 
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
-from cockpit.cli.text import local_time, parse_time, print_json
+from cockpit.cli.text import local_time, parse_time, print_json, say_simulated
 from cockpit.client import Box, Connected, Disconnected
-from cockpit.model import SCHEMA, BoxInfo, Event
+from cockpit.model import SCHEMA, Event
 
 LIMIT = 5000
 
@@ -46,7 +46,7 @@ async def _once(box: Box, since_s: float, as_json: bool) -> int:
         names = {"name": info.name, "source": info.source}
         print_json({"schema": SCHEMA, "box": names, "events": found})
         return 0
-    _say_simulated(info)
+    say_simulated(info)
     for event in found:
         print(line(event))
     if not found:
@@ -61,7 +61,7 @@ async def _follow(box: Box, since_s: float, as_json: bool) -> int:
     async for update in box.follow(("event",)):
         if isinstance(update, Connected):
             if not as_json and not told:
-                _say_simulated(update.box)
+                say_simulated(update.box)
             told = True
             for event in await box.events(since_s, last_id, LIMIT):
                 last_id = _print_event(event, as_json, last_id)
@@ -80,11 +80,6 @@ def _print_event(event: Event, as_json: bool, last_id: int) -> int:
     else:
         print(line(event), flush=True)
     return event.id
-
-
-def _say_simulated(info: BoxInfo) -> None:
-    if info.simulated:
-        print("cockpit: this box is SIMULATED", file=sys.stderr)
 
 
 def line(event: Event) -> str:

@@ -11,7 +11,7 @@ import time
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.following import exit_code, follow_log, print_events, wait_ended, write_log
-from cockpit.cli.text import DASH, duration, figure, local_time, print_json, table
+from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import ENDED_STATES, SCHEMA, BoxInfo, Job
@@ -41,8 +41,7 @@ def run_jobs(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 print_json({"schema": SCHEMA, "jobs": found})
                 return 0
-            if box.info.simulated:
-                print("cockpit: this box is SIMULATED", file=sys.stderr)
+            say_simulated(box.info)
             if found:
                 rows = [_row(job, box.info) for job in found]
                 print(table(HEAD, rows, left=(1, 2, 3, 5, 7)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from cockpit import codec
 from cockpit.errors import UsageError
+from cockpit.model import BoxInfo
 
 DASH = "—"
 GIB = 1 << 30
@@ -122,3 +124,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def say_simulated(info: BoxInfo) -> None:
+    """Words on stderr when the figures of this box are made up."""
+    if info.simulated:
+        print("cockpit: this box is SIMULATED", file=sys.stderr)
