@@ -132,7 +132,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         "State": f"{job.state}: {job.reason}" if job.reason else job.state,
         "Plugin": job.plugin or DASH,
         **({"Requeued": f"from job {job.requeued_from}"} if job.requeued_from else {}),
-        **({"After": f"job {job.after}"} if job.after else {}),
+        **({"After": f"job {', '.join(job.after)}"} if job.after else {}),
         "Command": shlex.join(job.command),
         "Box": job.box,
         "GPUs": gpu_names(job, info) if info else ",".join(job.gpus) or DASH,

@@ -48,7 +48,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--time-limit", metavar="TIME", help="end the job after this long: 90s, 15m, 2h, 1d12h"
     )
     parser.add_argument(
-        "--after", metavar="ID", help="start once this job has completed, and only then"
+        "--after",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="start once this job has completed, and only then; may be given again",
     )
     parser.add_argument("--name", help="what to call the job")
     parser.add_argument("--detach", action="store_true", help="do not follow the log")
@@ -139,7 +143,7 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
     def limited(gpus: Wanted | None) -> JobRequest:
         return replace(
             request(gpus),
-            after=arguments.after,
+            after=tuple(arguments.after),
             time_limit_s=limit_s,
             token=uuid.uuid4().hex,
         )

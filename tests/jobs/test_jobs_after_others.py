@@ -21,8 +21,8 @@ async def test_it_starts_when_the_other_has_completed_and_says_what_it_waits_for
     bench: Bench,
 ) -> None:
     first = await held(bench)
-    second = await bench.submit("true", after=first.id)
-    assert (second.state, second.after) == ("PENDING", first.id)
+    second = await bench.submit("true", after=(first.id,))
+    assert (second.state, second.after) == ("PENDING", (first.id,))
     assert second.reason == f"waiting for job {first.id} to complete"
     bench.path(first, "go").touch()
     ended = await bench.end(second)
@@ -34,7 +34,7 @@ async def test_it_starts_when_the_other_has_completed_and_says_what_it_waits_for
 
 async def test_it_holds_back_no_other_job_while_it_waits(bench: Bench) -> None:
     first = await held(bench)
-    await bench.submit("true", after=first.id, gpus=4)
+    await bench.submit("true", after=(first.id,), gpus=4)
     assert (await bench.end(await bench.submit("true", gpus=4))).state == "COMPLETED"
 
 
@@ -43,8 +43,8 @@ async def test_it_and_all_that_follow_are_cancelled_when_the_other_fails(
     bench: Bench, ending: str, state: str
 ) -> None:
     first = await held(bench, ending)
-    second = await bench.submit("touch", "ran", after=first.id)
-    third = await bench.submit("touch", "ran", after=second.id)
+    second = await bench.submit("touch", "ran", after=(first.id,))
+    third = await bench.submit("touch", "ran", after=(second.id,))
     bench.path(first, "go").touch()
     ended = [await bench.end(second), await bench.end(third)]
     assert [(job.state, job.started_s) for job in ended] == 2 * [("CANCELLED", None)]
@@ -57,29 +57,29 @@ async def test_it_and_all_that_follow_are_cancelled_when_the_other_fails(
 
 async def test_a_stopped_job_and_a_time_limit_cancel_what_follows(bench: Bench) -> None:
     first = await held(bench)
-    second = await bench.submit("true", after=first.id)
+    second = await bench.submit("true", after=(first.id,))
     await bench.stop(first)
     assert (await bench.show(second)).reason.endswith("ended as CANCELLED")
-    late = await bench.submit("true", after=(await held(bench, time_limit_s=0.2)).id)
+    late = await bench.submit("true", after=((await held(bench, time_limit_s=0.2)).id,))
     assert (await bench.end(late)).reason.endswith("ended as TIMEOUT")
 
 
 async def test_one_that_already_failed_cancels_at_once(bench: Bench) -> None:
     first = await bench.end(await bench.submit("false"))
-    second = await bench.submit("true", after=first.id)
+    second = await bench.submit("true", after=(first.id,))
     assert (second.state, second.reason.endswith("ended as FAILED")) == ("CANCELLED", True)
 
 
 async def test_a_job_that_is_not_there_is_refused(bench: Bench) -> None:
     with pytest.raises(RpcError, match="there is no job 7 here that work could come after"):
-        await bench.submit("true", after="7")
+        await bench.submit("true", after=("7",))
     assert (await bench.call("job.list"))["jobs"] == []
 
 
 async def test_it_goes_on_waiting_through_a_restart_of_the_agent(bench: Bench) -> None:
     good, bad = await held(bench), await held(bench, "exit 1")
-    lucky = await bench.submit("true", after=good.id)
-    doomed = await bench.submit("true", after=bad.id)
+    lucky = await bench.submit("true", after=(good.id,))
+    doomed = await bench.submit("true", after=(bad.id,))
     await bench.pid_in_log(good)
     await bench.restart()
     assert (await bench.show(lucky)).reason == f"waiting for job {good.id} to complete"
@@ -94,7 +94,7 @@ async def test_it_goes_on_waiting_through_a_restart_of_the_agent(bench: Bench) -
 async def test_a_completed_job_may_be_removed_before_the_next_one_starts(bench: Bench) -> None:
     busy = await bench.submit("sleep", "600", gpus=4)
     first = await bench.end(await bench.submit("true"))
-    second = await bench.submit("true", after=first.id, gpus=1)
+    second = await bench.submit("true", after=(first.id,), gpus=1)
     await bench.call("job.remove", id=first.id)
     await bench.restart()
     assert "0 of 4 free" in (await bench.show(second)).reason
@@ -105,7 +105,7 @@ async def test_a_completed_job_may_be_removed_before_the_next_one_starts(bench: 
 async def test_one_whose_directory_was_deleted_by_hand_cancels_what_follows(bench: Bench) -> None:
     busy = await bench.submit("sleep", "600", gpus=4)
     first = await bench.end(await bench.submit("true"))
-    second = await bench.submit("true", after=first.id, gpus=1)
+    second = await bench.submit("true", after=(first.id,), gpus=1)
     await bench.service.close()
     shutil.rmtree(bench.directory / first.id)
     await bench.restart()
@@ -115,6 +115,6 @@ async def test_one_whose_directory_was_deleted_by_hand_cancels_what_follows(benc
 
 async def test_a_requeued_job_waits_for_no_other(bench: Bench) -> None:
     first = await bench.end(await bench.submit("false"))
-    second = await bench.submit("true", after=first.id)
+    second = await bench.submit("true", after=(first.id,))
     again = await bench.end(await bench.call("job.requeue", id=second.id))
-    assert (again.state, again.after) == ("COMPLETED", None)
+    assert (again.state, again.after) == ("COMPLETED", ())

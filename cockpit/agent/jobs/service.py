@@ -96,10 +96,11 @@ class JobService:
     async def _refuse_impossible(self, request: JobRequest) -> None:
         if self._queue.recording:
             raise RpcError(REFUSED, "this is a recording: no job can run on it")
-        if request.after is not None and request.after not in self._queue.records:
+        unknown = [job_id for job_id in request.after if job_id not in self._queue.records]
+        if unknown:
             raise RpcError(
                 NOT_FOUND,
-                f"there is no job {request.after} here that {request.name} could come after",
+                f"there is no job {unknown[0]} here that {request.name} could come after",
                 "`cockpit jobs` lists them.",
             )
         if request.gpus in (0, ()):
@@ -157,7 +158,7 @@ class JobService:
         if request.plugin_directory is not None:
             # The plugin may have been changed or deleted since: this job keeps what that one had.
             request = replace(request, plugin_directory=str(record.directory.code))
-        request = replace(request, token=token, after=None)
+        request = replace(request, token=token, after=())
         return await self._enter(request, record.spec.id)
 
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:

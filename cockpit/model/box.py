@@ -1,8 +1,4 @@
-"""The nouns that cross every boundary, as frozen dataclasses with units in their names.
-
-Times are Unix seconds (`_s`) unless a docstring says otherwise. A figure that could not be read is
-None, and its reason stands in `Gpu.errors`; it is never 0.
-"""
+"""A box and its GPUs at one moment, what happened there, and how it was over time."""
 
 from __future__ import annotations
 
@@ -10,28 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-SCHEMA = 1
-"""Version of every JSON document that cockpit prints."""
-
 GpuState = Literal["ok", "warning", "critical", "lost"]
 Severity = Literal["info", "warning", "critical"]
 SourceKind = Literal["nvml", "simulated", "replay"]
-JobState = Literal[
-    "PENDING",
-    "RUNNING",
-    "COMPLETING",
-    "COMPLETED",
-    "FAILED",
-    "CANCELLED",
-    "TIMEOUT",
-    "NODE_FAIL",
-    "LOST",
-    "UNREACHABLE",
-]
-
-ENDED_STATES: frozenset[str] = frozenset(
-    {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "LOST"}
-)
 
 HISTORY_METRICS: tuple[str, ...] = (
     "power_w",
@@ -307,131 +284,3 @@ class Series:
     minimum: tuple[float | None, ...] = ()
     mean: tuple[float | None, ...] = ()
     maximum: tuple[float | None, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is, in its own unit (`done` of `total`)."""
-
-    done: float
-    total: float
-    eta_s: float | None = None
-    """Seconds left at the pace so far."""
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class KernelStat:
-    """The latest report of one GPU kernel: `seconds` for `count` launches in all."""
-
-    name: str
-    seconds: float
-    count: int = 1
-    bytes: float | None = None
-    flops: float | None = None
-    bytes_per_s: float | None = None
-    flops_per_s: float | None = None
-    roofline_percent: float | None = None
-    """Share of the nearer roof of this device, memory or arithmetic."""
-    limited_by: Literal["memory", "arithmetic"] | None = None
-
-
-@dataclass(frozen=True)
-class Roofline:
-    """What a job said its device can do at most: what its kernels are held against."""
-
-    bytes_per_s: float | None = None
-    flops_per_s: float | None = None
-    measured: bool = False
-    """True if the job measured it, False if it is from a data sheet."""
-    device: str = ""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A workload on this box. Until it ends, `ended_s` and `exit_code` are None."""
-
-    id: str
-    name: str
-    plugin: str | None
-    command: tuple[str, ...]
-    state: JobState
-    reason: str = ""
-    box: str = ""
-    gpus: tuple[str, ...] = ()
-    slices: tuple[str, ...] = ()
-    submitted_s: float = 0.0
-    started_s: float | None = None
-    ended_s: float | None = None
-    exit_code: int | None = None
-    progress: Progress | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    energy_j: float | None = None
-    cost: float | None = None
-    gpu_seconds: float | None = None
-    kernels: tuple[KernelStat, ...] = ()
-    roofline: Roofline | None = None
-    frames: tuple[str, ...] = ()
-    """Names of the live fields this job draws."""
-    views: tuple[Mapping[str, Any], ...] = ()
-    """From the plugin: what its job screen shows."""
-    directory: str = ""
-    log_bytes: int = 0
-    requeued_from: str | None = None
-    """The id of the job that this one runs again."""
-    time_limit_s: float | None = None
-    after: str | None = None
-    """The id of the job that had to complete before this one."""
-
-
-@dataclass(frozen=True)
-class JobRequest:
-    """Everything the agent needs to run a job; the desk has already checked the parameters."""
-
-    name: str
-    command: tuple[str, ...]
-    plugin: str | None = None
-    plugin_directory: str | None = None
-    """Copied into the job directory before the start; the command runs inside that copy."""
-    requires: tuple[str, ...] = ()
-    """PEP 508 requirements of the workload's own environment."""
-    gpus: int | tuple[str, ...] = 1
-    """A count, or the UUIDs themselves."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    working_directory: str | None = None
-    views: tuple[Mapping[str, Any], ...] = ()
-    token: str | None = None
-    """Chosen by the client: submitting the same token twice makes one job."""
-    time_limit_s: float | None = None
-    """From its start (the building of its environment included): then it is ended as TIMEOUT."""
-    after: str | None = None
-    """The id of a job: this one starts once that has COMPLETED, and never if it ends otherwise."""
-
-
-def status_document(box: BoxInfo, snapshot: Snapshot) -> dict[str, Any]:
-    """The `cockpit status --json` contract (schema 1) as plain values."""
-    gpus = []
-    for gpu in snapshot.gpus:
-        row = dict(vars(gpu))
-        row["reasons"] = [reason_line(reason) for reason in gpu.reasons]
-        gpus.append(row)
-    return {
-        "schema": SCHEMA,
-        "box": {
-            "name": box.name,
-            "source": box.source,
-            "simulated": box.simulated,
-            "driver_version": box.driver_version,
-            "gpu_count": box.gpu_count,
-            "problem": box.problem,
-        },
-        "time_s": snapshot.time_s,
-        "gpus": gpus,
-        "totals": snapshot.totals,
-    }
-
-
-def reason_line(reason: Reason) -> str:
-    """A reason as one sentence: what is wrong, then what to do."""
-    return f"{reason.text}: {reason.advice}" if reason.advice else reason.text

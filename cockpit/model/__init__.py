@@ -1,0 +1,69 @@
+"""The nouns that cross every boundary, as frozen dataclasses with units in their names.
+
+Times are Unix seconds (`_s`) unless a docstring says otherwise. A figure that could not be read is
+None, and its reason stands in `Gpu.errors`; it is never 0.
+"""
+
+from __future__ import annotations
+
+from cockpit.model.box import (
+    HISTORY_METRICS,
+    THROTTLE_BITS,
+    BoxInfo,
+    Event,
+    Gpu,
+    GpuInfo,
+    GpuState,
+    NvLink,
+    Process,
+    Reason,
+    Series,
+    Severity,
+    Slice,
+    Snapshot,
+    SourceKind,
+    Totals,
+)
+from cockpit.model.documents import (
+    SCHEMA,
+    reason_line,
+    status_document,
+)
+from cockpit.model.job import (
+    ENDED_STATES,
+    Job,
+    JobRequest,
+    JobState,
+    KernelStat,
+    Progress,
+    Roofline,
+)
+
+__all__ = [
+    "ENDED_STATES",
+    "HISTORY_METRICS",
+    "SCHEMA",
+    "THROTTLE_BITS",
+    "BoxInfo",
+    "Event",
+    "Gpu",
+    "GpuInfo",
+    "GpuState",
+    "Job",
+    "JobRequest",
+    "JobState",
+    "KernelStat",
+    "NvLink",
+    "Process",
+    "Progress",
+    "Reason",
+    "Roofline",
+    "Series",
+    "Severity",
+    "Slice",
+    "Snapshot",
+    "SourceKind",
+    "Totals",
+    "reason_line",
+    "status_document",
+]

@@ -1,0 +1,182 @@
+"""A job: what was asked for, what became of it, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+JobState = Literal[
+    "PENDING",
+    "RUNNING",
+    "COMPLETING",
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "NODE_FAIL",
+    "LOST",
+    "UNREACHABLE",
+]
+
+ENDED_STATES: frozenset[str] = frozenset(
+    {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "LOST"}
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is, in its own unit (`done` of `total`)."""
+
+    done: float
+    total: float
+    eta_s: float | None = None
+    """Seconds left at the pace so far."""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class KernelStat:
+    """The latest report of one GPU kernel: `seconds` for `count` launches in all."""
+
+    name: str
+    seconds: float
+    count: int = 1
+    bytes: float | None = None
+    flops: float | None = None
+    bytes_per_s: float | None = None
+    flops_per_s: float | None = None
+    roofline_percent: float | None = None
+    """Share of the nearer roof of this device, memory or arithmetic."""
+    limited_by: Literal["memory", "arithmetic"] | None = None
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """What a job said its device can do at most: what its kernels are held against."""
+
+    bytes_per_s: float | None = None
+    flops_per_s: float | None = None
+    measured: bool = False
+    """True if the job measured it, False if it is from a data sheet."""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class ArrayMember:
+    """Which one of an array's jobs this is."""
+
+    id: str
+    """The id of the array's first job: what the whole array is called by."""
+    index: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A workload on this box. Until it ends, `ended_s` and `exit_code` are None."""
+
+    id: str
+    name: str
+    plugin: str | None
+    command: tuple[str, ...]
+    state: JobState
+    reason: str = ""
+    box: str = ""
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the whole GPUs it has, or shares."""
+    slices: tuple[str, ...] = ()
+    """UUIDs of the MIG slices it has."""
+    submitted_s: float = 0.0
+    started_s: float | None = None
+    """Of the present attempt."""
+    ended_s: float | None = None
+    exit_code: int | None = None
+    progress: Progress | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    energy_j: float | None = None
+    cost: float | None = None
+    gpu_seconds: float | None = None
+    co2_g: float | None = None
+    """From its energy and the configured carbon intensity; None without either."""
+    power_mean_w: float | None = None
+    power_peak_w: float | None = None
+    """Of its whole GPUs together, while it ran; None for a job that only has slices."""
+    memory_peak_bytes: int | None = None
+    """The most that its own processes held on its GPUs at once."""
+    kernels: tuple[KernelStat, ...] = ()
+    roofline: Roofline | None = None
+    frames: tuple[str, ...] = ()
+    """Names of the live fields this job draws."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Name → path, relative to the job directory, of the newest picture it reported."""
+    tables: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Names of the tables and texts it reported; `job.table` and `job.text` have their content."""
+    checkpoint: str | None = None
+    """Where its newest checkpoint lies."""
+    views: tuple[Mapping[str, Any], ...] = ()
+    """From the plugin: what its job screen shows."""
+    directory: str = ""
+    log_bytes: int = 0
+    """How much was ever logged, what rotation has put aside included."""
+    requeued_from: str | None = None
+    """The id of the job that this one runs again."""
+    time_limit_s: float | None = None
+    after: tuple[str, ...] = ()
+    """The ids of the jobs that had to complete before this one."""
+    priority: int = 0
+    shared: bool = False
+    """Whether others may be on its GPUs at the same time."""
+    gpu_memory_bytes: int | None = None
+    retries: int = 0
+    attempt: int = 1
+    array: ArrayMember | None = None
+    placement: str = ""
+    """Why these GPUs, in words."""
+    secrets: tuple[str, ...] = ()
+    """Names of the variables that only its environment holds the values of."""
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """Everything the agent needs to run a job; the desk has already checked the parameters."""
+
+    name: str
+    command: tuple[str, ...]
+    plugin: str | None = None
+    plugin_directory: str | None = None
+    """Copied into the job directory before the start; the command runs inside that copy."""
+    requires: tuple[str, ...] = ()
+    """PEP 508 requirements of the workload's own environment."""
+    gpus: int | tuple[str, ...] = 1
+    """A count, or the UUIDs themselves. 0 for a job that asks for slices."""
+    slices: tuple[str, ...] = ()
+    """One entry a slice: a MIG profile such as `2g.20gb`, or a slice's UUID."""
+    gpu_memory_bytes: int | None = None
+    """On each GPU: only one with so much memory, and of a shared one so much is set aside."""
+    shared: bool = False
+    """Its GPUs may be given to other shared jobs too, as far as `gpu_memory_bytes` go."""
+    priority: int = 0
+    """Higher first; -1000 to 1000."""
+    retries: int = 0
+    """How often it is started again when it FAILED, each time after a longer pause."""
+    array: tuple[int, ...] = ()
+    """One job for each index, all from this request; `COCKPIT_ARRAY_INDEX` tells them apart."""
+    array_parallel: int | None = None
+    """At most so many jobs of the array at once."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names of variables; their values travel beside the request and are never written down."""
+    working_directory: str | None = None
+    """Run there, on the files as they are then."""
+    snapshot_directory: str | None = None
+    """Copied into the job directory at submit; the command runs inside that copy."""
+    views: tuple[Mapping[str, Any], ...] = ()
+    token: str | None = None
+    """Chosen by the client: submitting the same token twice makes one job."""
+    time_limit_s: float | None = None
+    """From its start (the building of its environment included): then it is ended as TIMEOUT."""
+    after: tuple[str, ...] = ()
+    """Ids of jobs: this one starts once all have COMPLETED, and never if one ends otherwise."""
