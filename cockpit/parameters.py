@@ -11,7 +11,7 @@ from typing import Any
 
 TYPES = ("int", "float", "str", "bool", "choice", "path")
 RESERVED = (
-    *("help", "gpus", "name", "time_limit", "after", "json", "detach"),
+    *("help", "gpus", "name", "preset", "time_limit", "after", "json", "detach"),
     *("simulate", "demo", "replay", "config"),
 )
 """Names of options that `cockpit run` has for every plugin."""

@@ -36,6 +36,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "`cockpit plugins` lists what can be run; `cockpit run PLUGIN --help` its parameters."
     )
     _add_common(parser)
+    parser.add_argument("--preset", metavar="NAME", help="one of the plugin's presets")
     parser.add_argument("plugin", metavar="PLUGIN", help="name of a plugin")
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
@@ -71,17 +72,29 @@ def run_plugin(arguments: argparse.Namespace) -> int:
         allow_abbrev=False,
     )
     _add_common(parser)
+    parser.add_argument("--preset", metavar="NAME", help=_preset_help(plugin))
     parameters.add_options(parser, plugin.parameters)
     parser.parse_args(arguments.rest, arguments)
-    values = plugins.validate(plugin, parameters.given(arguments))
+    given, preset = parameters.given(arguments), arguments.preset
+    # What is wrong is told before an agent is started.
+    chosen = plugins.find_preset(plugin, preset).parameters if preset else {}
+    plugins.validate(plugin, {**chosen, **given})
 
     def request(gpus: Wanted | None) -> JobRequest:
-        return plugins.request(plugin, values, gpus, arguments.name)
+        return plugins.request(plugin, given, gpus, arguments.name, preset=preset)
 
     return _submit(arguments, request)
 
 
 run = Command(add_run_arguments, run_plugin)
+
+
+def _preset_help(plugin: plugins.Plugin) -> str:
+    """The presets there are; without any the option is taken all the same, and not shown."""
+    if not plugin.presets:
+        return argparse.SUPPRESS
+    listed = "; ".join(f"{preset.name}: {preset.title}" for preset in plugin.presets)
+    return f"a choice with a name, over which every option wins: {listed}".replace("%", "%%")
 
 
 def add_exec_arguments(parser: argparse.ArgumentParser) -> None:

@@ -57,9 +57,21 @@ def write(root: Path, text: str, name: str = "tunnel") -> Path:
     return folder
 
 
+MORE = """
+[presets.fine]
+title = "Fine"
+summary = "Takes long."
+gpus = 2
+parameters = { nx = 512, out = "/fine" }
+[bench]
+requires = ["scipy"]
+parameters = { nx = 64, out = "/bench" }
+"""
+
+
 @pytest.fixture
 def tunnel(tmp_path: Path) -> plugins.Plugin:
-    return plugins.load(write(tmp_path, GOOD))
+    return plugins.load(write(tmp_path, GOOD + MORE))
 
 
 def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
@@ -85,7 +97,7 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
         ('requires = ["numpy>=2"]', "requires = [1]", "requires: got [1]"),
         ("max = 2", "max = -1", "gpus.max: got -1"),
         ("max = 2", "max = 0", "wants min ≤ default ≤ max"),
-        ("max = 2", "most = 2", "gpus: got"),
+        ("max = 2", "most = 2", "gpus.most: no such key; keys are min, default, max"),
         (
             'type = "int"',
             'type = "integer"',
@@ -101,12 +113,12 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
         ('choices = ["sphere", "wing"]', "", "parameters.shape.choices"),
         ("[parameters.nx]", "[parameters.gpus]", "taken by an option"),
         ("[parameters.nx]", '[parameters."n x"]', "letters, digits"),
-        ('type = "field"', 'type = "image"', "type: got 'image', wants one of field, chart"),
+        ('type = "field"', 'type = "movie"', "type: got 'movie', wants one of chart, field, image"),
         ('title = "Speed"', "title = 1", "views, number 1: title: got 1, wants text"),
         ('title = "Speed"', 'log = "x"', "views, number 1: log: no such key"),
         ('name = "speed"', "", "views, number 1: name: wants"),
         ('metrics = ["mlups"]', "", "views, number 2: metrics: wants"),
-        ("[gpus]", "[check]\nsteps = 1\n[gpus]", "check: got {'steps': 1}, wants a table"),
+        ("[gpus]", "[check]\nsteps = 1\n[gpus]", "check.steps: no such key"),
         ("[gpus]", "[check]\nparameters = 1\n[gpus]", "check.parameters: got 1"),
         (
             "[gpus]",
@@ -118,6 +130,20 @@ def test_a_plugin_is_read_whole(tunnel: plugins.Plugin) -> None:
             "[check]\nparameters = {nx = 1}\n[gpus]",
             "check.parameters.nx: got 1, wants a whole number from 16 to 4096",
         ),
+        ("[gpus]", "[presets.fine]\n[gpus]", "presets.fine.title: got nothing, wants text"),
+        (
+            "[gpus]",
+            "[presets.fine]\ntitle = 'F'\ngpus = 3\n[gpus]",
+            "presets.fine.gpus: got 3, wants 0 to 2 GPUs",
+        ),
+        (
+            "[gpus]",
+            "[presets.fine]\ntitle = 'F'\nparameters = {nx = 1}\n[gpus]",
+            "presets.fine.parameters.nx: got 1, wants a whole number from 16",
+        ),
+        ("[gpus]", "[presets.Fine]\n[gpus]", "presets.Fine: the name must be small letters"),
+        ("[gpus]", "[bench]\ncommand = []\n[gpus]", "bench.command: wants a list of text"),
+        ("[gpus]", "[bench]\ntime = 1\n[gpus]", "bench.time: no such key"),
         ("[gpus]", "colour = 1\n[gpus]", "colour: no such key"),
         ("[gpus]", "[gpus", "not TOML"),
     ],
@@ -221,3 +247,27 @@ def test_a_request_has_checked_parameters_and_gpus(tunnel: plugins.Plugin) -> No
     assert plugins.request(tunnel, {"out": "x"}).gpus == 1
     with pytest.raises(UsageError, match="tunnel runs on 0 to 2 GPUs, not on 3"):
         plugins.request(tunnel, {"out": "x"}, gpus=3)
+
+
+def test_what_is_given_wins_over_the_preset_and_the_preset_over_the_defaults(
+    tunnel: plugins.Plugin,
+) -> None:
+    fine = plugins.request(tunnel, {}, preset="fine")
+    assert (fine.gpus, fine.parameters["nx"], fine.parameters["speed"]) == (2, 512, 0.1)
+    own = plugins.request(tunnel, {"nx": "32"}, gpus=1, preset="fine")
+    assert (own.gpus, own.parameters["nx"], own.parameters["out"]) == (1, 32, "/fine")
+    with pytest.raises(UsageError, match="tunnel has no preset 'coarse'"):
+        plugins.request(tunnel, {"out": "x"}, preset="coarse")
+
+
+def test_a_benchmark_is_the_plugin_with_its_own_command_needs_and_values(
+    tunnel: plugins.Plugin, tmp_path: Path
+) -> None:
+    request = plugins.bench_request(tunnel, {"speed": "0.2"}, gpus=0)
+    assert (request.name, request.command) == ("bench-tunnel", ("python", "workload.py"))
+    assert (request.requires, request.gpus) == (("numpy>=2", "scipy"), 0)
+    assert (request.parameters["nx"], request.parameters["speed"]) == (64, 0.2)
+    assert [view["type"] for view in request.views] == ["table"]
+    without = plugins.load(write(tmp_path, GOOD))
+    with pytest.raises(UsageError, match="tunnel has no benchmark"):
+        plugins.bench_request(without, {"out": "x"})

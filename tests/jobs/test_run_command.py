@@ -42,6 +42,10 @@ type = "int"
 default = 1
 minimum = 1
 maximum = 9
+[presets.crowd]
+title = "A crowd of 100 %"
+gpus = 2
+parameters = { whom = "everybody", times = 2 }
 """
 
 GREET = """
@@ -170,10 +174,20 @@ def test_options_may_stand_before_and_after_the_plugin(shell: Shell) -> None:
     assert shell.run("wait", job["id"]).returncode == 0
 
 
-def test_the_help_of_a_plugin_lists_its_parameters(shell: Shell) -> None:
+def test_a_preset_fills_in_what_is_not_given(shell: Shell) -> None:
+    words = ("run", "--preset", "crowd", "greeter", "--times", "1")
+    assert shell.run(*words).stdout == b"hello everybody\n"
+    job = shell.json("run", "greeter", "--preset", "crowd", "--gpus", "1")
+    assert len(job["gpus"]) == 1
+    assert shell.run("wait", job["id"]).returncode == 0
+    assert shell.run("logs", job["id"]).stdout == 2 * b"hello everybody\n"
+
+
+def test_the_help_of_a_plugin_lists_its_parameters_and_presets(shell: Shell) -> None:
     page = shell.run("run", "greeter", "--help")
     assert page.returncode == 0
     assert b"--whom" in page.stdout and b"whole number from 1 to 9" in page.stdout
+    assert "crowd: A crowd of 100 %" in " ".join(page.stdout.decode().split())
 
 
 def test_a_job_that_takes_too_long_ends_with_its_reason(shell: Shell) -> None:
@@ -287,6 +301,7 @@ def test_every_ended_job_is_removed_after_a_yes(
     [
         (("run", "nothing"), 2, "there is no plugin 'nothing'"),
         (("run", "greeter", "--times", "10"), 2, "times: got 10, wants a whole number from 1 to 9"),
+        (("run", "greeter", "--preset", "few"), 2, "greeter has no preset 'few'"),
         (("run", "greeter", "--gpus", "3"), 2, "greeter runs on 0 to 2 GPUs, not on 3"),
         (("exec",), 2, "there is no command"),
         (("exec", "--gpus", "some", "--", "true"), 2, "there is no GPU 'some'"),

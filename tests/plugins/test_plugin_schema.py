@@ -14,6 +14,7 @@ from json_schema import fits
 from cockpit import parameters, plugins
 from cockpit.errors import UsageError
 from cockpit.new_plugin import LANGUAGES, make_plugin
+from cockpit.plugins.manifest import BENCH_KEYS, PRESET_KEYS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,8 +43,20 @@ GOOD: dict[str, Any] = {
     "views": [
         {"type": "field", "name": "speed", "title": "Speed"},
         {"type": "chart", "metrics": ["mlups"]},
+        {"type": "image", "name": "wake"},
+        {"type": "table", "name": "forces", "title": "Forces"},
+        {"type": "text", "name": "notes"},
     ],
+    "presets": {
+        "fine": {"title": "Fine", "summary": "Slow.", "gpus": 2, "parameters": {"nx": 9}},
+        "plain-1": {"title": "Plain"},
+    },
     "check": {"parameters": {"nx": 2}},
+    "bench": {
+        "command": ["python", "bench.py"],
+        "requires": ["scipy"],
+        "parameters": {"fast": True},
+    },
 }
 GONE = object()
 
@@ -80,8 +93,9 @@ CHANGES: list[tuple[tuple[Any, ...], Any]] = [
     (("parameters", "shape", "choices"), [1]),
     (("parameters", "shape", "default"), 1),
     (("views",), [1]),
-    (("views", 0, "type"), "image"),
-    (("views", 0, "type"), "chart"),
+    *((("views", 0, "type"), kind) for kind in (*plugins.VIEW_TYPES, "movie", ["field"])),
+    *((("views", number, "name"), GONE) for number in (2, 3, 4)),
+    *((("views", number, "metrics"), ["x"]) for number in (0, 2, 3, 4)),
     (("views", 0, "type"), GONE),
     (("views", 0, "name"), GONE),
     (("views", 0, "name"), 1),
@@ -91,6 +105,20 @@ CHANGES: list[tuple[tuple[Any, ...], Any]] = [
     (("views", 1, "metrics"), "mlups"),
     (("check", "parameters"), 1),
     (("check", "steps"), 1),
+    *((("presets", "fine"), value) for value in (1, {}, {"title": "T"}, {"name": "x"})),
+    *((("presets", name), {"title": "T"}) for name in ("Fine", "-x", "a b", "2", "_a")),
+    *(
+        (("presets", "fine", key), value)
+        for key in ("title", "summary", "parameters", "gpus", "colour")
+        for value in (GONE, "", 1, {}, [], True, -1)
+        if (key, value) != ("colour", GONE)
+    ),
+    *(
+        (("bench", key), value)
+        for key in ("command", "requires", "parameters", "gpus")
+        for value in (GONE, "", 1, {}, [], [""], ["x"])
+        if (key, value) != ("gpus", GONE)
+    ),
 ]
 
 ONLY_THE_VALIDATOR_KNOWS: list[tuple[tuple[Any, ...], Any]] = [
@@ -100,11 +128,16 @@ ONLY_THE_VALIDATOR_KNOWS: list[tuple[tuple[Any, ...], Any]] = [
     (("parameters", "shape", "default"), "c"),
     (("check", "parameters", "nx"), 10),
     (("check", "parameters", "nz"), 1),
+    (("bench", "parameters", "nx"), 10),
+    (("bench", "parameters", "nz"), 1),
+    (("presets", "fine", "parameters", "nx"), 10),
+    (("presets", "fine", "parameters", "nz"), 1),
+    (("presets", "fine", "gpus"), 3),
 ]
 
 
 def changed(place: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    """The example with one value changed, and without a check of parameters that went."""
+    """The example with one value changed, and without what speaks of parameters or GPUs that went."""
     manifest = copy.deepcopy(GOOD)
     inner: Any = manifest
     for key in place[:-1]:
@@ -114,7 +147,10 @@ def changed(place: tuple[Any, ...], value: Any) -> dict[str, Any]:
     else:
         inner[place[-1]] = value
     if place == ("parameters",):
-        manifest.pop("check", None)
+        for key in ("check", "bench", "presets"):
+            manifest.pop(key, None)
+    elif place[0] == "gpus":
+        manifest.pop("presets", None)
     return manifest
 
 
@@ -123,7 +159,7 @@ def validates(manifest: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_pat
     folder = tmp_path / "tunnel"
     folder.mkdir(exist_ok=True)
     (folder / plugins.FILE).touch()
-    monkeypatch.setattr(plugins.tomllib, "loads", lambda _: manifest)
+    monkeypatch.setattr(tomllib, "loads", lambda _: manifest)
     try:
         plugins.load(folder)
     except UsageError:
@@ -160,6 +196,8 @@ def test_both_have_the_same_keys_and_words() -> None:
     assert set(SCHEMA["properties"]) == set(plugins.KEYS)
     assert SCHEMA["properties"]["kind"]["enum"] == list(plugins.KINDS)
     assert set(parameter) == set(parameters.KEYS)
+    assert set(SCHEMA["$defs"]["preset"]["properties"]) == set(PRESET_KEYS)
+    assert set(SCHEMA["properties"]["bench"]["properties"]) == set(BENCH_KEYS)
     assert parameter["type"]["enum"] == list(parameters.TYPES)
 
 
