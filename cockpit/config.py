@@ -15,7 +15,15 @@ from typing import Any, Literal
 
 from cockpit import paths
 from cockpit.errors import UsageError
-from cockpit.settings import AgentSettings, SimulateSettings, TerminalSettings, Thresholds
+from cockpit.settings import (
+    AgentSettings,
+    BellSettings,
+    EnvironmentSettings,
+    NotifySettings,
+    SimulateSettings,
+    TerminalSettings,
+    Thresholds,
+)
 from cockpit.shipped import shipped
 
 SYSTEM_FILE = Path("/etc/cockpit/cockpit.toml")
@@ -61,7 +69,21 @@ class EnergySection:
 
     power_budget_w: float | None = None
     price_per_kwh: float | None = None
+    co2_g_per_kwh: float | None = None
     currency: str = "€"
+
+
+@dataclass(frozen=True)
+class NotifySection:
+    """Who is told that a job has ended, and of which; see cockpit.toml."""
+
+    bell: bool = False
+    desktop: bool = False
+    command: str | None = None
+    webhook: str | None = None
+    webhook_headers: Mapping[str, str] = field(default_factory=dict)
+    when: tuple[str, ...] = NotifySettings.when
+    min_seconds: float = NotifySettings.min_seconds
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,8 @@ class Config:
     thresholds: Thresholds = field(default_factory=Thresholds)
     simulate: SimulateSettings = field(default_factory=SimulateSettings)
     plugins: PluginsSection = field(default_factory=PluginsSection)
+    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    notify: NotifySection = field(default_factory=NotifySection)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action name → its keys, comma separated."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -102,7 +126,16 @@ class Config:
             simulate=self.simulate,
             power_budget_w=self.energy.power_budget_w,
             price_per_kwh=self.energy.price_per_kwh,
+            co2_g_per_kwh=self.energy.co2_g_per_kwh,
             currency=self.energy.currency,
+            environments=self.environments,
+            notify=NotifySettings(
+                command=self.notify.command,
+                webhook=self.notify.webhook,
+                webhook_headers=self.notify.webhook_headers,
+                when=self.notify.when,
+                min_seconds=self.notify.min_seconds,
+            ),
         )
 
     def terminal_settings(self) -> TerminalSettings:
@@ -114,7 +147,13 @@ class Config:
             color=self.terminal.color,
             keys=self.keys,
             theme_directories=tuple(folders),
+            ended=self.bell_settings(),
         )
+
+    def bell_settings(self) -> BellSettings:
+        """How whoever is in front of a terminal is told that a job has ended."""
+        told = self.notify
+        return BellSettings(told.bell, told.desktop, told.when, told.min_seconds)
 
     def plugin_directories(self) -> tuple[Path, ...]:
         """The configured folders of plugins, besides the shipped and the user's own."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from cockpit.config import Config, Layer, sections
 from cockpit.errors import UsageError
+from cockpit.model import ENDED_STATES
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "agent.interval_s": (0.1, 3600),
@@ -24,6 +25,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "terminal.refresh_s": (0.05, 60),
     "energy.power_budget_w": (1, 1_000_000),
     "energy.price_per_kwh": (0, 1_000_000),
+    "energy.co2_g_per_kwh": (0, 10_000),
+    "notify.min_seconds": (0, 31_536_000),
     "thresholds.margin_warning_c": (0, 100),
     "thresholds.margin_critical_c": (-20, 100),
     "thresholds.memory_temperature_warning_c": (30, 150),
@@ -38,6 +41,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 """Least and most of every number."""
 
 FAULT = re.compile(r"\d+:(lost|hot|ecc|xid|link|slow)")
+TORCH_BACKEND = re.compile(r"auto|index|cpu|cu\d{2,3}|rocm[\d.]+|xpu")
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True)
@@ -140,13 +145,37 @@ def _convert(key: str, annotation: Any, value: Any) -> Any:
         return _choice(typing.get_args(annotation), value)
     if typing.get_origin(annotation) is tuple:
         return _texts(key, value)
+    if typing.get_origin(annotation) is Mapping:
+        return _table(key, value)
     if annotation is bool:
         if type(value) is not bool:
             raise _WrongError(f"got {_show(value)}, wants true or false")
         return value
     if annotation in (int, float):
         return _number(key, annotation, value)
-    return _text(value, "text")
+    return _fitting(key, _text(value, "text"))
+
+
+def _fitting(key: str, value: str) -> str:
+    if key == "notify.webhook" and not re.match(r"https?://[^/\s]", value):
+        raise _WrongError(f"got {_show(value)}, wants an address that begins with https://")
+    if key == "environments.torch_backend" and not TORCH_BACKEND.fullmatch(value):
+        raise _WrongError(
+            f'got {_show(value)}, wants "auto", "index", "cpu", or one such as "cu130"'
+        )
+    return value
+
+
+def _table(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _WrongError(f"got {_show(value)}, wants a table of texts")
+    for name, text in value.items():
+        _text(text, f"text for {name}")
+        if key == "notify.webhook_headers" and not HEADER.fullmatch(name):
+            raise _WrongError(f"got {_show(name)}, wants the name of an HTTP header")
+        if key == "environments.prebuilt" and not text.startswith(("/", "~/")):
+            raise _WrongError(f"got {_show(text)}, wants the absolute path of a Python for {name}")
+    return dict(value)
 
 
 def _number(key: str, kind: type, value: Any) -> Any:
@@ -175,6 +204,9 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
                 raise _WrongError(
                     f"got {_show(item)}, wants GPU:KIND, kind one of lost, hot, ecc, xid, link, slow"
                 )
+    if key == "notify.when":
+        for item in value:
+            _choice(tuple(sorted(ENDED_STATES)), item)
     return tuple(value)
 
 

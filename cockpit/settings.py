@@ -42,6 +42,34 @@ class SimulateSettings:
 
 
 @dataclass(frozen=True)
+class EnvironmentSettings:
+    """How the Python environments of workloads come to be."""
+
+    offline: bool = False
+    """Nothing is downloaded: an environment is there, or is built from uv's cache."""
+    torch_backend: str = "auto"
+    """uv's `--torch-backend`: which PyTorch index; auto goes by this machine's driver, and
+    "index" takes the usual index."""
+    prebuilt: Mapping[str, str] = field(default_factory=dict)
+    """Family → the Python of an environment that somebody else keeps."""
+
+
+@dataclass(frozen=True)
+class NotifySettings:
+    """Whom the agent tells that a job has ended."""
+
+    command: str | None = None
+    """Run without a shell, the job in `COCKPIT_JOB_…` and as JSON on its stdin."""
+    webhook: str | None = None
+    """An http or https address that gets the job as JSON by POST."""
+    webhook_headers: Mapping[str, str] = field(default_factory=dict)
+    when: tuple[str, ...] = ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "LOST")
+    """The last states that are told."""
+    min_seconds: float = 60.0
+    """A job that ran shorter is not told."""
+
+
+@dataclass(frozen=True)
 class AgentSettings:
     """Everything an agent can be told."""
 
@@ -61,7 +89,21 @@ class AgentSettings:
     replay_speed: float = 1.0
     power_budget_w: float | None = None
     price_per_kwh: float | None = None
+    co2_g_per_kwh: float | None = None
     currency: str = "€"
+    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+
+
+@dataclass(frozen=True)
+class BellSettings:
+    """How the terminal in front of the person tells that a job has ended."""
+
+    bell: bool = False
+    desktop: bool = False
+    """By OSC 9 or OSC 777, which the terminal turns into a notification of the desktop."""
+    when: tuple[str, ...] = NotifySettings.when
+    min_seconds: float = NotifySettings.min_seconds
 
 
 @dataclass(frozen=True)
@@ -75,6 +117,7 @@ class TerminalSettings:
     """Action name → keys, comma separated, in Textual's key names."""
     theme_directories: tuple[str, ...] = ()
     """Searched after the shipped themes, so that a user's theme of the same name wins."""
+    ended: BellSettings = field(default_factory=BellSettings)
 
 
 def settings_digest(settings: AgentSettings) -> str:

@@ -1,4 +1,4 @@
-"""`python -m cockpit.agent --settings JSON`: the process that watches one box."""
+"""`python -m cockpit.agent --settings < JSON`: the process that watches one box."""
 
 import sys
 

@@ -36,13 +36,16 @@ class BoundedHandler(logging.StreamHandler):  # type: ignore[type-arg]
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of `python -m cockpit.agent`; the exit code."""
     parser = argparse.ArgumentParser(prog="cockpit.agent", description="The agent of one box.")
-    parser.add_argument("--settings", default="{}", help="AgentSettings as JSON")
+    # Not as an argument: every user of the machine can read those, and a webhook's headers are secret.
+    parser.add_argument(
+        "--settings", action="store_true", help="read AgentSettings as JSON from standard input"
+    )
     parser.add_argument(
         "--foreground-log", action="store_true", help="log what happens to standard error"
     )
     options = parser.parse_args(argv)
     try:
-        settings = codec.loads(AgentSettings, json.loads(options.settings))
+        settings = codec.loads(AgentSettings, json.load(sys.stdin) if options.settings else {})
     except ValueError as error:
         print(f"cockpit agent: --settings: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, options_of
@@ -13,6 +14,8 @@ from cockpit.config import Config, config_files, load, user_file
 from cockpit.config_check import known_keys
 from cockpit.errors import UsageError
 from cockpit.model import SCHEMA
+
+SECRET, HIDDEN = ("notify.webhook_headers",), "…"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +59,9 @@ def _show(current: Config, as_json: bool) -> int:
 def _value(current: Config, key: str) -> object:
     section, _, name = key.partition(".")
     table_of = getattr(current, section)
-    return table_of[name] if section == "keys" else getattr(table_of, name)
+    value = table_of[name] if section == "keys" else getattr(table_of, name)
+    # Headers hold passwords, and pages are shown around.
+    return dict.fromkeys(value, HIDDEN) if key in SECRET else value
 
 
 def _words(value: object) -> str:
@@ -65,6 +70,8 @@ def _words(value: object) -> str:
         return "—"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f'{name} = "{text}"' for name, text in value.items()) + "}"
     if isinstance(value, tuple):
         return "[" + ", ".join(f'"{item}"' for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

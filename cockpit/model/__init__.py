@@ -31,6 +31,7 @@ from cockpit.model.documents import (
 )
 from cockpit.model.job import (
     ENDED_STATES,
+    FamilyMember,
     Job,
     JobRequest,
     JobState,
@@ -46,6 +47,7 @@ __all__ = [
     "THROTTLE_BITS",
     "BoxInfo",
     "Event",
+    "FamilyMember",
     "Gpu",
     "GpuInfo",
     "GpuState",

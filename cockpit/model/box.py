@@ -95,6 +95,7 @@ class BoxInfo:
     """`topology[i][j]` in the words of `nvidia-smi topo -m`: X, NV#, PIX, PXB, PHB, NODE, SYS."""
     power_budget_w: float | None = None
     price_per_kwh: float | None = None
+    co2_g_per_kwh: float | None = None
     currency: str = "€"
     revision: int = 0
     problem: str | None = None

@@ -104,6 +104,8 @@ class Job:
     """Of its whole GPUs together, while it ran; None for a job that only has slices."""
     memory_peak_bytes: int | None = None
     """The most that its own processes held on its GPUs at once."""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """Name of a figure above → why it is None, of a job that has started."""
     kernels: tuple[KernelStat, ...] = ()
     roofline: Roofline | None = None
     frames: tuple[str, ...] = ()
@@ -139,6 +141,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class FamilyMember:
+    """One of the plugins that share an environment."""
+
+    plugin: str
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobRequest:
     """Everything the agent needs to run a job; the desk has already checked the parameters."""
 
@@ -149,6 +159,10 @@ class JobRequest:
     """Copied into the job directory before the start; the command runs inside that copy."""
     requires: tuple[str, ...] = ()
     """PEP 508 requirements of the workload's own environment."""
+    environment_name: str | None = None
+    """The family whose environment it runs in; None for one of its own requirements alone."""
+    family: tuple[FamilyMember, ...] = ()
+    """Every plugin of that family, this one too: its environment has what all of them require."""
     gpus: int | tuple[str, ...] = 1
     """A count, or the UUIDs themselves. 0 for a job that asks for slices."""
     slices: tuple[str, ...] = ()
@@ -176,6 +190,8 @@ class JobRequest:
     views: tuple[Mapping[str, Any], ...] = ()
     token: str | None = None
     """Chosen by the client: submitting the same token twice makes one job."""
+    notify: bool | None = None
+    """Whether its end is told; None: as the agent's settings have it."""
     time_limit_s: float | None = None
     """From its start (the building of its environment included): then it is ended as TIMEOUT."""
     after: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cockpit import paths
 from cockpit.errors import UsageError
+from cockpit.plugins.families import with_family
 from cockpit.plugins.manifest import FILE, load
 from cockpit.plugins.model import BrokenPlugin, Found, Plugin
 from cockpit.shipped import shipped
@@ -42,7 +43,8 @@ def find(name: str, extra: Iterable[str | Path] = ()) -> Plugin:
     if name not in known:
         have = ", ".join(known) or "none"
         raise UsageError(f"there is no plugin {name!r}", f"Plugins here: {have}.")
-    return load(known[name])
+    plugin = load(known[name])
+    return plugin if plugin.environment is None else with_family(plugin, find_all(extra).plugins)
 
 
 def find_all(extra: Iterable[str | Path] = ()) -> Found:
@@ -54,4 +56,5 @@ def find_all(extra: Iterable[str | Path] = ()) -> Found:
             plugins.append(load(directory))
         except UsageError as error:
             broken.append(BrokenPlugin(name, directory, error.message))
-    return Found(tuple(plugins), tuple(broken))
+    whole = tuple(with_family(plugin, plugins) for plugin in plugins)
+    return Found(whole, tuple(broken))

@@ -10,6 +10,7 @@ from typing import Any
 
 from cockpit.errors import UsageError
 from cockpit.parameters import Parameter, check_value, parse_parameter
+from cockpit.plugins.families import LOCK, check_family
 from cockpit.plugins.model import Bench, GpuNeed, Plugin, Preset
 
 if sys.version_info >= (3, 11):
@@ -44,6 +45,7 @@ KEYS = (
     "kind",
     "command",
     "requires",
+    "environment",
     "gpus",
     "parameters",
     "presets",
@@ -94,6 +96,7 @@ def _plugin(table: Table, directory: Path) -> Plugin:
         command=command,
         directory=directory,
         requires=_texts(table, "requires"),
+        environment=check_family(table.get("environment"), (directory / LOCK).exists()),
         gpus=gpus,
         parameters=parameters,
         presets=_presets(table.get("presets", {}), parameters, gpus),

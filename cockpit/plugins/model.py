@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cockpit.model import FamilyMember
 from cockpit.parameters import Parameter
 
 
@@ -65,6 +66,10 @@ class Plugin:
     command: tuple[str, ...]
     directory: Path
     requires: tuple[str, ...] = ()
+    environment: str | None = None
+    """The family whose environment it shares; None for one of its own requirements."""
+    family: tuple[FamilyMember, ...] = ()
+    """Who shares it, itself included; known of a plugin that was found, not only loaded."""
     gpus: GpuNeed = GpuNeed()
     parameters: tuple[Parameter, ...] = ()
     presets: tuple[Preset, ...] = ()

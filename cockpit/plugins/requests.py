@@ -79,6 +79,8 @@ def request(
         plugin=plugin.name,
         plugin_directory=str(plugin.directory),
         requires=plugin.requires,
+        environment_name=plugin.environment,
+        family=plugin.family,
         gpus=wanted,
         parameters=validate(plugin, parameters),
         environment=dict(environment or {}),

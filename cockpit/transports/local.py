@@ -160,19 +160,24 @@ class LocalTransport:
 
 
 def _spawn(settings: AgentSettings, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cockpit.agent", "--settings", codec.dumps(settings)]
+    command = [sys.executable, "-m", "cockpit.agent", "--settings"]
     package_parent = Path(__file__).parents[2]
     # From a checkout that is not installed, `-m` finds the package by the working directory.
     checkout = (package_parent / "pyproject.toml").exists()
     with log.open("ab") as output:
-        return subprocess.Popen(
+        agent = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             cwd=package_parent if checkout else "/",
             start_new_session=True,
         )
+    assert agent.stdin is not None
+    # One that died at once has its reason in its log.
+    with contextlib.suppress(BrokenPipeError), agent.stdin as pipe:
+        pipe.write(codec.dumps(settings).encode())
+    return agent
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

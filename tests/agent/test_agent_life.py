@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cockpit.agent.sampler import Sampler, next_due
 from cockpit.client import Box, Connected, Disconnected
 from cockpit.errors import BoxError
 from cockpit.model import Snapshot
-from cockpit.settings import AgentSettings, SimulateSettings
+from cockpit.settings import AgentSettings, NotifySettings, SimulateSettings, settings_digest
 from cockpit.transports import local
 from cockpit.transports.local import LocalTransport
 
@@ -102,6 +103,18 @@ async def test_an_agent_with_other_settings_is_replaced_only_at_the_first_connec
     # The first one meets it again and takes it as it is: no war.
     assert await pid_of(real) == now
     await other.close()
+
+
+async def test_no_other_user_can_read_an_agents_settings(home: Path) -> None:
+    headers = {"Authorization": "Bearer s3cret"}
+    secret = replace(SIMULATED, notify=NotifySettings(webhook_headers=headers))
+    transport = LocalTransport(secret)
+    box = Box(transport)
+    pid = await pid_of(box)
+    assert (await box.call("hello"))["settings"] == settings_digest(secret)
+    assert b"s3cret" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    await box.close()
+    await transport.restart()
 
 
 async def test_an_agent_that_cannot_start_shows_the_end_of_its_log(

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cockpit import config, config_check
+from cockpit.cli.main import main
 from cockpit.config import Config, load
 from cockpit.errors import UsageError
 from cockpit.settings import AgentSettings
@@ -86,6 +87,17 @@ def test_later_layers_win_and_say_where_they_stand(
     assert load(extra).provenance("terminal.theme") == f"{extra}, line 2"
 
 
+def test_headers_of_a_webhook_reach_the_agent_but_no_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    user("[notify]\nwebhook_headers = { Authorization = 'Bearer s3cret' }\n")
+    assert load().agent_settings().notify.webhook_headers == {"Authorization": "Bearer s3cret"}
+    for form in ([], ["--json"]):
+        assert main(["config", "show", *form]) == 0
+        shown = capsys.readouterr().out
+        assert "Authorization" in shown and "s3cret" not in shown
+
+
 def test_no_color_yields_to_a_file_that_asks_for_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert load().terminal.color == "none"
@@ -115,6 +127,13 @@ def test_never_ending_is_written_as_zero() -> None:
         ("terminal = 3\n", ["terminal", "wants a table"]),
         ("[keys]\nquit = 3\n", ["keys.quit", "got 3"]),
         ("[agent]\nprice_per_kwh = 1\n", ["agent.price_per_kwh", "energy.price_per_kwh"]),
+        ("[notify]\nwebhook = 'ftp://x'\n", ["notify.webhook", "https://"]),
+        ("[notify]\nwhen = ['DONE']\n", ["notify.when", "got 'DONE'", '"COMPLETED"']),
+        ("[notify]\nwebhook_headers = {'a b' = 'c'}\n", ["webhook_headers", "'a b'"]),
+        ("[notify]\nwebhook_headers = {a = 1}\n", ["webhook_headers", "text for a"]),
+        ("[environments]\nprebuilt = 'x'\n", ["environments.prebuilt", "a table of texts"]),
+        ("[environments]\nprebuilt = {torch = 'bin/python'}\n", ["prebuilt", "absolute path"]),
+        ("[environments]\ntorch_backend = 'gpu'\n", ["torch_backend", '"cu130"']),
         ("[terminal\n", ["is not TOML", "line 1"]),
     ],
 )

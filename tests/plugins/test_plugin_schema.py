@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
     "kind": "simulation",
     "command": ["python", "workload.py"],
     "requires": ["numpy>=2"],
+    "environment": "numpy",
     "gpus": {"min": 0, "default": 1, "max": 2},
     "parameters": {
         "nx": {"type": "int", "default": 8, "minimum": 1, "maximum": 9, "unit": "m", "help": "x"},
@@ -71,6 +72,7 @@ CHANGES: list[tuple[tuple[Any, ...], Any]] = [
     (("kind",), "llm"),
     (("command",), ["", "x"]),
     (("requires",), [1]),
+    (("environment",), "Big Ones"),
     (("gpus", "max"), -1),
     (("gpus", "max"), True),
     (("gpus", "max"), 2.5),

@@ -109,6 +109,7 @@ def completed(box: BoxInfo, settings: AgentSettings) -> BoxInfo:
         boot_id=box.boot_id or _boot_id(),
         power_budget_w=box.power_budget_w or settings.power_budget_w,
         price_per_kwh=settings.price_per_kwh,
+        co2_g_per_kwh=settings.co2_g_per_kwh,
         currency=settings.currency,
     )
 
