@@ -212,13 +212,38 @@ class Box:
         """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""
         return dict(await self.call("job.log", {"id": job_id, "offset": offset, "limit": limit}))
 
+    async def job_search(
+        self,
+        job_id: str,
+        pattern: str,
+        offset: int,
+        *,
+        until: int | None = None,
+        backwards: bool = False,
+        regex: bool = False,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """Look for `pattern` in a part of the log; see `job.search` for the keys."""
+        asked = {"id": job_id, "pattern": pattern, "offset": offset, "backwards": backwards}
+        asked |= {"regex": regex, "limit": limit, **({} if until is None else {"until": until})}
+        return dict(await self.call("job.search", asked))
+
     async def job_events(self, job_id: str, offset: int, limit: int = 200) -> dict[str, Any]:
         """Whole events of the job from byte `offset` on; see `job.events` for the keys."""
         return dict(await self.call("job.events", {"id": job_id, "offset": offset, "limit": limit}))
 
-    async def job_metrics(self, job_id: str, points: int = 400) -> dict[str, list[list[float]]]:
-        """Every metric the job reported: name → `[step, time_s, value]` rows."""
-        return dict((await self.call("job.metrics", {"id": job_id, "points": points}))["metrics"])
+    async def job_metrics(
+        self,
+        job_id: str,
+        points: int = 400,
+        names: Iterable[str] = (),
+        axis: str = "step",
+        since: float | None = None,
+        until: float | None = None,
+    ) -> dict[str, Any]:
+        """What the job measured, the whole run or a part of it; see `job.metrics` for the keys."""
+        asked = {"id": job_id, "points": points, "names": list(names), "axis": axis}
+        return dict(await self.call("job.metrics", {**asked, "since": since, "until": until}))
 
     async def job_frame(self, job_id: str, name: str, after: int = 0) -> dict[str, Any]:
         """The newest frame of a live field if its sequence is above `after`; see `job.frame`."""

@@ -47,8 +47,15 @@ METHODS: dict[str, str] = {
     " has ended. It waits for no other job",
     "job.log": "{id, offset, limit} → {offset, data: base64, end, size, ended}; a negative offset"
     " counts from the end",
+    "job.search": "{id, pattern, regex, offset, until, backwards, limit} → {matches: [[offset,"
+    " length]…], count, reached, size, done}: what the log has from offset on, up to until; one call"
+    " looks through a part, and the next goes on at reached. limit 0 only counts. A pattern in lower"
+    " case finds capitals too",
     "job.events": "{id, offset, limit} → {offset, events: [object], end, ended}",
-    "job.metrics": "{id, points} → {metrics: {name: [[step, time_s, value]…]}}",
+    "job.metrics": "{id, points, names: […], axis: step|time_s, since, until} → {metrics: {name:"
+    " [[step, time_s, mean, low, high, count]…]}, reach: [least, greatest] of the axis}; a mean is"
+    " null where the job said that it was no number. Without names all, without since and until the"
+    " whole run",
     "job.frame": "{id, name, after} → {sequence, width, height, low, high, step, time_s,"
     " data: base64 of zlib of width×height bytes, row by row from the top} or {sequence} if no newer",
     "simulate.fault": "{gpu: index, kind, clear} → {}; the simulated source only",

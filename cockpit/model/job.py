@@ -49,6 +49,9 @@ class KernelStat:
     roofline_percent: float | None = None
     """Share of the nearer roof of this device, memory or arithmetic."""
     limited_by: Literal["memory", "arithmetic"] | None = None
+    total_seconds: float | None = None
+    """Of all reports of this job together, not of the latest alone; so is `total_count`."""
+    total_count: int | None = None
 
 
 @dataclass(frozen=True)

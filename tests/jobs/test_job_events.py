@@ -57,7 +57,7 @@ def test_time_left_follows_the_pace_since_the_first_report(writer: Writer) -> No
 
 def test_bad_lines_are_counted_and_the_rest_is_read(writer: Writer) -> None:
     tail = EventTail(writer.path)
-    writer.raw('nonsense\n[]\n{"type": "metrics", "values": {"a": NaN}}\n{"type": "kernel"}\n')
+    writer.raw('nonsense\n[]\n{"type": "metrics", "values": {"a": "1"}}\n{"type": "kernel"}\n')
     writer.raw('{"type": "progress", "done": "x", "total": 1}\n{"no": "type"}\n"text"\n')
     writer.write({"type": "unknown"}, {"type": "metrics", "step": 1, "values": {"b": 2}})
     tail.read_all()
@@ -107,18 +107,6 @@ def test_a_kernel_is_measured_against_the_nearer_roof(writer: Writer) -> None:
     )  # fmt: skip
 
 
-def test_a_long_run_keeps_a_bounded_number_of_points(
-    writer: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events, "POINTS_KEPT", 64)
-    tail = EventTail(writer.path)
-    writer.write(*({"type": "metrics", "step": n, "values": {"loss": n}} for n in range(1000)))
-    tail.read_all()
-    rows = tail.series["loss"]
-    assert 32 <= len(rows) <= 65
-    assert rows[0][0] == 0 and tail.metrics["loss"] == 999
-
-
 async def test_live_frames_are_served_until_there_is_no_newer(bench: Bench) -> None:
     job = await bench.submit("bash", "-c", "echo $$; while [ ! -e go ]; do sleep 0.02; done")
     await bench.pid_in_log(job)
@@ -146,8 +134,14 @@ async def test_metrics_are_thinned_but_keep_both_ends(bench: Bench) -> None:
     )
     job = await bench.submit("bash", "-c", f'python3 -c "{script}" > $COCKPIT_EVENTS')
     await bench.end(job)
-    rows = (await bench.call("job.metrics", id=job.id, points=11))["metrics"]["a"]
-    assert [row[0] for row in rows][::10] == [0.0, 499.0] and len(rows) == 11
+    answer = await bench.call("job.metrics", id=job.id, points=11)
+    rows = answer["metrics"]["a"]
+    assert rows[0][0] == 0.0 and rows[-1] == [499.0, 0.0, 499.0, 499.0, 499.0, 1]
+    assert len(rows) <= 12 and answer["reach"] == [0.0, 499.0]
+    part = await bench.call("job.metrics", id=job.id, axis="step", since=100, until=110)
+    assert [row[0] for row in part["metrics"]["a"]] == [float(n) for n in range(99, 112)]
+    with pytest.raises(RpcError, match='"since" must be'):
+        await bench.call("job.metrics", id=job.id, since="now")
 
 
 async def test_a_job_that_is_not_there_is_said_to_be_so(bench: Bench) -> None:

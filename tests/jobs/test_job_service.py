@@ -213,7 +213,7 @@ async def test_what_a_workload_reports_is_shown_with_the_job(bench: Bench) -> No
     assert (job.progress.done, job.progress.eta_s, job.progress.unit) == (5, 10.0, "steps")
     assert job.metrics == {"loss": 1.0}
     series = (await bench.call("job.metrics", id=job.id, points=100))["metrics"]
-    assert series == {"loss": [[1.0, 100.0, 2.0], [2.0, 101.0, 1.0]]}
+    assert series == {"loss": [[1.0, 100.0, 2.0, 2.0, 2.0, 1], [2.0, 101.0, 1.0, 1.0, 1.0, 1]]}
     found = await bench.call("job.events", id=job.id, offset=0, limit=2)
     rest = await bench.call("job.events", id=job.id, offset=found["end"], limit=9)
     assert found["events"] + rest["events"] == lines

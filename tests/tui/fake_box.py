@@ -382,8 +382,29 @@ class FakeBox:
             "ended": False,
         }
 
-    async def job_metrics(self, job_id: str, points: int = 400) -> dict[str, list[list[float]]]:
-        return self.metric_table.get(job_id, {})
+    async def job_metrics(
+        self,
+        job_id: str,
+        points: int = 400,
+        names: Iterable[str] = (),
+        axis: str = "step",
+        since: float | None = None,
+        until: float | None = None,
+    ) -> dict[str, Any]:
+        self.calls.append(("job_metrics", job_id, axis, since, until))
+        at = 0 if axis == "step" else 1
+        low, high = -math.inf if since is None else since, math.inf if until is None else until
+        table = self.metric_table.get(job_id, {})
+        places = [row[at] for rows in table.values() for row in rows]
+        found = {
+            name: [
+                [step, time_s, value, value, value, 1]
+                for step, time_s, value in rows
+                if low <= (step, time_s)[at] <= high
+            ]
+            for name, rows in table.items()
+        }
+        return {"metrics": found, "reach": [min(places), max(places)] if places else None}
 
     async def job_frame(self, job_id: str, name: str, after: int = 0) -> dict[str, Any]:
         return self.frame_table.get((job_id, name), {"sequence": after})

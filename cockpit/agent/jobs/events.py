@@ -7,22 +7,19 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cockpit.agent.jobs.curves import Curve, Stretches, readings_of
 from cockpit.model import KernelStat, Progress, Roofline
 
 READ_BYTES = 1 << 20
 """At most so much is read per call, so that a flood of events never stops the agent."""
 LINE_BYTES = 1 << 16
 """A longer line is counted as bad and skipped."""
-POINTS_KEPT = 4096
-"""Points kept per metric; beyond that every second one is let go."""
 NAMES_KEPT = 256
 """Metrics, kernels or frames kept by name: more is a mistake of the workload."""
-
-Row = list[float]
-"""`[step, time_s, value]`"""
 
 
 class EventTail:
@@ -31,7 +28,8 @@ class EventTail:
     def __init__(self, path: Path) -> None:
         self.progress: Progress | None = None
         self.metrics: dict[str, float] = {}
-        self.series: dict[str, list[Row]] = {}
+        self.curves: dict[str, Curve] = {}
+        self.stretches = Stretches()
         self.kernels: dict[str, KernelStat] = {}
         self.roofline: Roofline | None = None
         self.frames: dict[str, str] = {}
@@ -42,6 +40,8 @@ class EventTail:
         self._offset = 0
         self._rest = b""
         self._skipping = False
+        self._line = 0, 0
+        """Where the line that is taken in begins and ends."""
         self._first: tuple[float, float] | None = None
         self._readers: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "progress": self._on_progress,
@@ -62,9 +62,12 @@ class EventTail:
                 data = file.read(READ_BYTES)
         except OSError:
             return False
+        start = self._offset - len(self._rest)
         self._offset += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
+            self._line = start, start + len(line) + 1
+            start = self._line[1]
             if self._skipping:
                 self._skipping = False
             elif line.strip():
@@ -100,23 +103,25 @@ class EventTail:
         self.progress = Progress(done, total, eta_s, str(event.get("unit", "")))
 
     def _on_metrics(self, event: dict[str, Any]) -> None:
-        step, time_s = _number(event.get("step") or 0), _number(event.get("time_s", 0.0))
-        for name, value in event["values"].items():
-            number = _number(value)
-            if name not in self.series and len(self.series) >= NAMES_KEPT:
+        for name, step, time_s, value in readings_of(event):
+            if name not in self.curves and len(self.curves) >= NAMES_KEPT:
                 continue
-            rows = self.series.setdefault(name, [])
-            rows.append([step, time_s, number])
-            if len(rows) > POINTS_KEPT:
-                del rows[1::2]
-            self.metrics[name] = number
+            self.curves.setdefault(name, Curve()).append(step, time_s, value)
+            self.stretches.note(*self._line, step, time_s)
+            if value is not None:
+                self.metrics[name] = value
 
     def _on_kernel(self, event: dict[str, Any]) -> None:
         name, seconds = str(event["name"]), _number(event["seconds"])
         if name not in self.kernels and len(self.kernels) >= NAMES_KEPT:
             return
         moved, computed = _optional(event.get("bytes")), _optional(event.get("flops"))
-        stat = KernelStat(name, seconds, int(_number(event.get("count", 1))), moved, computed)
+        count, before = int(_number(event.get("count", 1))), self.kernels.get(name)
+        stat = KernelStat(
+            *(name, seconds, count, moved, computed),
+            total_seconds=seconds + (before.total_seconds or 0.0 if before else 0.0),
+            total_count=count + (before.total_count or 0 if before else 0),
+        )
         self.kernels[name] = self._against_roof(stat)
 
     def _on_roofline(self, event: dict[str, Any]) -> None:
@@ -144,16 +149,12 @@ class EventTail:
         limited_by: Literal["memory", "arithmetic"] | None = None
         if memory is not None or arithmetic is not None:
             limited_by = "memory" if (memory or 0.0) >= (arithmetic or 0.0) else "arithmetic"
-        return KernelStat(
-            stat.name,
-            stat.seconds,
-            stat.count,
-            stat.bytes,
-            stat.flops,
-            bytes_per_s,
-            flops_per_s,
-            memory if limited_by == "memory" else arithmetic,
-            limited_by,
+        return replace(
+            stat,
+            bytes_per_s=bytes_per_s,
+            flops_per_s=flops_per_s,
+            roofline_percent=memory if limited_by == "memory" else arithmetic,
+            limited_by=limited_by,
         )
 
     def _on_frame(self, event: dict[str, Any]) -> None:

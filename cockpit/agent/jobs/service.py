@@ -49,6 +49,7 @@ class JobService:
             "job.remove": self._remove,
             "job.requeue": self._requeue,
             "job.log": self._log,
+            "job.search": self._search,
             "job.events": self._events,
             "job.metrics": self._metrics,
             "job.frame": self._frame,
@@ -164,11 +165,16 @@ class JobService:
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
         return reading.log(self._find(params), params)
 
+    async def _search(self, params: dict[str, Any]) -> dict[str, Any]:
+        return await asyncio.to_thread(reading.search, self._find(params), params)
+
     async def _events(self, params: dict[str, Any]) -> dict[str, Any]:
         return reading.events(self._find(params), params)
 
     async def _metrics(self, params: dict[str, Any]) -> dict[str, Any]:
-        return reading.metrics(await self._find(params).all_events(), params)
+        record = self._find(params)
+        tail = await record.all_events()
+        return await asyncio.to_thread(reading.metrics(record, tail, params))
 
     async def _frame(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)

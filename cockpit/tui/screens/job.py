@@ -249,7 +249,8 @@ class JobScreen(ListingScreen):
     async def _metrics(self) -> None:
         charts = self.query_one(MetricCharts)
         if charts.region.area and self.job is not None:
-            charts.load(await self.app.box.job_metrics(self.job_id, max(charts.size.width, 100)))
+            points = max(charts.size.width, 100)
+            charts.load((await self.app.box.job_metrics(self.job_id, points))["metrics"])
             self.refill()
 
     async def _log(self) -> None:

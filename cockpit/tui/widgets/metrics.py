@@ -70,7 +70,7 @@ def _track(rows: Sequence[Sequence[float]], newest: float | None, now_s: float) 
     times = [row[1] for row in rows]
     widest = max((after - before for before, after in itertools.pairwise(times)), default=1.0)
     track = Track(1e-3)
-    for _, time_s, value in rows:
+    for _, time_s, value, *_ in rows:
         track.append(time_s, value)
     if newest is not None and (not times or now_s > times[-1]):
         track.append(now_s, newest)
