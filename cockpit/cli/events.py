@@ -1,34 +1,48 @@
-"""`cockpit events`: what happened on the box, and as it happens."""
+"""`cockpit events`: what happened on the box, or what one job reported, and as it happens."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from typing import Any
 
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
-from cockpit.cli.text import local_time, parse_time, print_json, say_simulated
+from cockpit.cli.following import each_event
+from cockpit.cli.text import DASH, local_time, parse_time, print_json, say_simulated
 from cockpit.client import Box, Connected, Disconnected
 from cockpit.model import SCHEMA, Event
+from cockpit.reports import Report, report
 
 LIMIT = 5000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--follow", action="store_true", help="go on as it happens, until Ctrl+C")
     parser.add_argument(
-        "--since", default="1d", help="90s, 15m, 2h, 7d ago, or 14:30, or 2026-11-24 (default: 1d)"
+        "id", nargs="?", metavar="ID", help="what this job reported, not what happened on the box"
     )
     parser.add_argument(
-        "--json", action="store_true", help="one document; with --follow a line for each event"
+        "-f", "--follow", action="store_true", help="go on as it happens: until the job ends, or ^C"
+    )
+    parser.add_argument(
+        "--since",
+        help="90s, 15m, 2h, 7d ago, or 14:30, or 2026-11-24 (default: 1d; of a job everything)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one document; with --follow, and of a job, a line for each event",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print events, oldest first."""
-    since_s = parse_time(arguments.since, "--since", time.time())
+    since = arguments.since or ("" if arguments.id else "1d")
+    since_s = parse_time(since, "--since", time.time()) if since else 0.0
     box = open_box(arguments)
+    if arguments.id:
+        return run_async(_of_job(box, arguments.id, since_s, arguments.follow, arguments.json))
     if arguments.follow:
         return run_async(_follow(box, since_s, arguments.json))
     return run_async(_once(box, since_s, arguments.json))
@@ -70,6 +84,28 @@ async def _follow(box: Box, since_s: float, as_json: bool) -> int:
         elif isinstance(update, Disconnected):
             print(f"cockpit: {update.reason}; trying again", file=sys.stderr)
     return 0
+
+
+async def _of_job(box: Box, job_id: str, since_s: float, follow: bool, as_json: bool) -> int:
+    def tell(event: dict[str, Any]) -> None:
+        told = report(event)
+        if told.time_s is not None and told.time_s < since_s:
+            return
+        if as_json:
+            print_json(event)
+        else:
+            print(report_line(told), flush=True)
+
+    async with box:
+        await each_event(box, job_id, follow, tell)
+    return 0
+
+
+def report_line(told: Report) -> str:
+    """What a job reported as one line: when, what kind, what."""
+    when = DASH if told.time_s is None else local_time(told.time_s)
+    level = f"{told.level}: " if told.level != "info" else ""
+    return f"{when:<19}  {told.kind:<10}  {level}{told.text}".rstrip()
 
 
 def _print_event(event: Event, as_json: bool, last_id: int) -> int:

@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from cockpit.cli.text import print_json
 from cockpit.client import Box
 from cockpit.errors import BoxError
 from cockpit.model import ENDED_STATES, Job
@@ -66,13 +65,15 @@ async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
             return offset, bool(answer["ended"])
 
 
-async def print_events(box: Box, job_id: str, follow: bool) -> None:
-    """Print what the job reported, one JSON object a line; with `follow` until it has ended."""
+async def each_event(
+    box: Box, job_id: str, follow: bool, tell: Callable[[dict[str, Any]], None]
+) -> None:
+    """`tell` everything that the job reported; with `follow` until it has ended."""
     offset, delay_s = 0, LOOK_FIRST_S
     while True:
         answer = await patiently(partial(box.job_events, job_id, offset))
         for event in answer["events"]:
-            print_json(event)
+            tell(event)
         if answer["end"] > offset:
             offset, delay_s = answer["end"], LOOK_FIRST_S
         elif not follow or answer["ended"]:

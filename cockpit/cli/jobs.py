@@ -10,7 +10,7 @@ import time
 
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
-from cockpit.cli.following import exit_code, follow_log, print_events, wait_ended, write_log
+from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
 from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
@@ -91,26 +91,13 @@ def progress(job: Job) -> str:
 def _add_job_arguments(parser: argparse.ArgumentParser) -> None:
     _add_id(parser)
     _add_json(parser)
-    parser.add_argument(
-        "--events", action="store_true", help="print what the job reported, one JSON object a line"
-    )
-    parser.add_argument(
-        "-f", "--follow", action="store_true", help="with --events: go on until the job ends"
-    )
 
 
 def run_job(arguments: argparse.Namespace) -> int:
-    """Print one job in full, or what it reported."""
-    if arguments.follow and not arguments.events:
-        raise UsageError(
-            "-f follows the events of a job", "Add --events, or see `cockpit logs -f ID`."
-        )
+    """Print one job in full."""
 
     async def work(box: Box) -> int:
         async with box:
-            if arguments.events:
-                await print_events(box, arguments.id, arguments.follow)
-                return 0
             found = await box.job(arguments.id)
             assert box.info is not None
             print_job(found, arguments.json, box.info)

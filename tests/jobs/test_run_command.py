@@ -254,12 +254,15 @@ def test_the_events_of_a_job_are_printed_and_followed_until_it_ends(shell: Shell
         f" echo '{second.decode()}' >> $COCKPIT_EVENTS"
     )
     job = shell.json("exec", "--gpus", "0", "--", "bash", "-c", script)
-    process = shell.start("job", job["id"], "--events", "-f")
+    process = shell.start("events", job["id"], "-f", "--json")
     assert process.stdout is not None and process.stdout.readline() == first + b"\n"
     (shell.home / "events-go").touch()
     assert process.communicate(timeout=60)[0] == second + b"\n"
-    done = shell.run("job", job["id"], "--events")
+    done = shell.run("events", job["id"], "--json")
     assert (done.returncode, done.stdout) == (0, first + b"\n" + second + b"\n")
+    lines = shell.run("events", job["id"]).stdout.decode().splitlines()
+    assert [line.split()[1] for line in lines] == ["note", "progress"]
+    assert lines[0].endswith('{"text": "é"}') and lines[1].endswith("1 of 2 (50%)")
 
 
 def test_ended_jobs_are_requeued_and_removed(shell: Shell) -> None:
@@ -307,8 +310,7 @@ def test_every_ended_job_is_removed_after_a_yes(
         (("exec", "--gpus", "some", "--", "true"), 2, "there is no GPU 'some'"),
         (("exec", "--gpus", "11", "--", "true"), 1, "this box has 10: ask for at most 10"),
         (("exec", "--workdir", "/no/where", "--", "true"), 2, "/no/where is not a directory"),
-        (("job", "1", "-f"), 2, "Add --events"),
-        (("job", "99999", "--events"), 1, "there is no job 99999 here"),
+        (("events", "99999"), 1, "there is no job 99999 here"),
         (("exec", "--time-limit", "soon", "--", "true"), 2, "--time-limit: 'soon'"),
         (("run", "greeter", "--time-limit", "0"), 2, "--time-limit: '0'"),
         (("exec", "--after", "99999", "--", "true"), 1, "there is no job 99999 here"),
