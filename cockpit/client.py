@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -12,7 +13,17 @@ from typing import Any, Protocol
 from cockpit import __version__, protocol
 from cockpit.errors import BoxError
 from cockpit.link import CALL_TIMEOUT_S, Link, Missed, decode
-from cockpit.model import BoxInfo, Event, Job, JobRequest, Series, Snapshot
+from cockpit.model import (
+    BoxInfo,
+    Event,
+    Job,
+    JobImage,
+    JobRequest,
+    JobTable,
+    JobText,
+    Series,
+    Snapshot,
+)
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 """Pauses between attempts; the first one after a loss is made at once."""
@@ -248,6 +259,26 @@ class Box:
     async def job_frame(self, job_id: str, name: str, after: int = 0) -> dict[str, Any]:
         """The newest frame of a live field if its sequence is above `after`; see `job.frame`."""
         return dict(await self.call("job.frame", {"id": job_id, "name": name, "after": after}))
+
+    async def job_image(self, job_id: str, name: str, after: int = 0) -> JobImage | None:
+        """The newest picture of a name in `Job.images`; None if its version is not above `after`.
+
+        BoxError NOT_FOUND without one of that name, REFUSED if it is too large or no PNG or JPEG.
+        """
+        answer = await self.call("job.image", {"id": job_id, "name": name, "after": after})
+        if "data" not in answer:
+            return None
+        return JobImage(answer["version"], answer["format"], base64.b64decode(answer["data"]))
+
+    async def job_table(self, job_id: str, name: str, after: int = 0) -> JobTable | None:
+        """The newest table of a name in `Job.tables`; None if its version is not above `after`."""
+        answer = await self.call("job.table", {"id": job_id, "name": name, "after": after})
+        return decode(JobTable, answer) if "rows" in answer else None
+
+    async def job_text(self, job_id: str, name: str, after: int = 0) -> JobText | None:
+        """The newest text of a name in `Job.texts`; None if its version is not above `after`."""
+        answer = await self.call("job.text", {"id": job_id, "name": name, "after": after})
+        return decode(JobText, answer) if "text" in answer else None
 
     # Everything as it happens
 

@@ -58,6 +58,11 @@ METHODS: dict[str, str] = {
     " whole run",
     "job.frame": "{id, name, after} → {sequence, width, height, low, high, step, time_s,"
     " data: base64 of zlib of width×height bytes, row by row from the top} or {sequence} if no newer",
+    "job.image": "{id, name, after} → {version, format: png|jpeg, data: base64 of the file}, or"
+    " {version} if nothing newer than `after` was told",
+    "job.table": "{id, name, after} → {version, columns: [text], rows: [[text|number|bool|null]],"
+    " left_out: rows} or {version}",
+    "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
     "simulate.fault": "{gpu: index, kind, clear} → {}; the simulated source only",
     "shutdown": "{} → {}; jobs go on in their shims",
 }

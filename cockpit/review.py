@@ -40,6 +40,9 @@ class SmokeRun:
     metrics: tuple[str, ...]
     kernels: tuple[KernelStat, ...]
     frames: tuple[str, ...]
+    images: tuple[str, ...]
+    tables: tuple[str, ...]
+    texts: tuple[str, ...]
     bad_events: int
     unknown_events: tuple[str, ...]
     message: str
@@ -119,13 +122,17 @@ def _review_progress(run: SmokeRun) -> Iterator[Finding]:
 
 
 def _review_views(plugin: Plugin, run: SmokeRun) -> Iterator[Finding]:
-    told = {"field": run.frames, "chart": run.metrics}
+    told = {
+        "chart": ("metric", run.metrics),
+        "field": ("frame", run.frames),
+        "image": ("image", run.images),
+        "table": ("table", run.tables),
+        "text": ("text", run.texts),
+    }
     for number, view in enumerate(plugin.views, start=1):
-        kind = view["type"]
-        names = [view["name"]] if kind == "field" else view["metrics"]
-        for name in names:
-            if name not in told[kind]:
-                what = "frame" if kind == "field" else "metric"
+        what, known = told[view["type"]]
+        for name in view.get("metrics") or [view["name"]]:
+            if name not in known:
                 yield Finding("warning", f"views, number {number}: no {what} {name!r} was told")
 
 

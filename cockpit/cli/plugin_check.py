@@ -30,7 +30,8 @@ TIMEOUT = "5m"
 LOG_BYTES = 2000
 GRACE_S = 3.0
 EVENT_TYPES = (
-    *("progress", "metrics", "kernel", "roofline", "frame", "image", "checkpoint", "message"),
+    *("progress", "metrics", "kernel", "roofline", "frame"),
+    *("image", "table", "text", "checkpoint", "message"),
 )
 
 
@@ -160,6 +161,9 @@ def _came_to(
         metrics=tuple(tail.metrics),
         kernels=tuple(tail.kernels.values()),
         frames=tuple(tail.frames),
+        images=tuple(tail.images),
+        tables=tuple(tail.tables),
+        texts=tuple(tail.texts),
         bad_events=tail.bad_lines,
         unknown_events=_unknown_types(path),
         message=tail.message,

@@ -65,6 +65,42 @@ class Roofline:
     device: str = ""
 
 
+Cell = str | int | float | bool | None
+"""Of a table; None is a figure that there is none of, shown as —."""
+
+
+@dataclass(frozen=True)
+class JobImage:
+    """A picture as a job told it."""
+
+    version: int
+    """Grows with each picture of the same name."""
+    format: Literal["png", "jpeg"]
+    data: bytes
+    """The whole file; at most 2.75 MB."""
+
+
+@dataclass(frozen=True)
+class JobTable:
+    """A table as a job told it: every row has a cell for every column."""
+
+    version: int
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    left_out: int = 0
+    """Rows beyond what an event can hold."""
+
+
+@dataclass(frozen=True)
+class JobText:
+    """A text as a job told it; any letters may be in it, also those that steer a terminal."""
+
+    version: int
+    text: str
+    left_out: int = 0
+    """Letters beyond what an event can hold."""
+
+
 @dataclass(frozen=True)
 class ArrayMember:
     """Which one of an array's jobs this is."""

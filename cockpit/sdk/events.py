@@ -182,6 +182,22 @@ def _roofline(event: Event) -> str:
     return f"roofline of {event['device']} ({how}): {', '.join(parts)}"
 
 
+def _table(event: Event) -> str:
+    lines = [event["columns"], *([_shown(cell) for cell in row] for row in event["rows"])]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(event["columns"]))]
+    told = [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    ]
+    return "\n".join([f"table {event['name']}:", *told])
+
+
+def _shown(cell: Any) -> str:
+    if cell is None:
+        return "—"
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
 def _message(event: Event) -> str:
     text: str = event["text"]
     return text if event["level"] == "info" else f"{event['level']}: {text}"
@@ -194,5 +210,7 @@ _WRITERS: dict[str, Callable[[Event], str]] = {
     "roofline": _roofline,
     "message": _message,
     "checkpoint": lambda event: f"checkpoint {event['path']}",
-    "image": lambda event: f"image {event['path']}",
+    "image": lambda event: f"image {event['name']}",
+    "table": _table,
+    "text": lambda event: f"{event['name']}:\n{event['text']}",
 }

@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -20,12 +20,19 @@ from cockpit.sdk.events import Event, EventFile, Outlet, Printer, Throttle, run_
 from cockpit.sdk.fields import to_field
 from cockpit.sdk.frames import FrameWriter
 from cockpit.sdk.parameters import Parameters, read_parameters
+from cockpit.sdk.reports import (
+    PICTURE_BYTES_MOST,
+    picture_suffix,
+    table_content,
+    text_content,
+    write_whole,
+)
 
 EVENT_INTERVAL_S = 0.1
 PRINT_INTERVAL_S = 1.0
 LEVELS = ("info", "warning", "error")
 
-_FRAME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Job:
@@ -46,7 +53,7 @@ class Job:
         self._wall_clock = wall_clock
         self._later = later
         self._frames: dict[str, FrameWriter | None] = {}
-        self._left_out: set[str] = set()
+        self._warned: set[str] = set()
         self._stopping = False
         self._watching = False
 
@@ -165,8 +172,7 @@ class Job:
         Drawn from `low` to `high`, by default from the least to the greatest value; NaN is drawn
         as nothing. Raises ValueError for a bad name or an array that is not such a table.
         """
-        if not _FRAME_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no frame name: use letters, digits, - and _")
+        _check_name(name)
         if not self.under_cockpit:
             return
         field = to_field(array, low, high)
@@ -174,9 +180,42 @@ class Job:
         if writer is not None:
             writer.write(field.data, field.low, field.high, step, self._wall_clock())
 
-    def image(self, path: str | os.PathLike[str]) -> None:
-        """A picture was written to `path`."""
-        self._out.send(self._event("image", path=self._told_path(path)))
+    def image(self, name: str, picture: str | os.PathLike[str] | bytes) -> None:
+        """Show `picture`, a PNG or JPEG as a file or as its bytes, as the image `name`.
+
+        It is copied into the job's directory, and the newest of a name is the one that is shown.
+        Outside cockpit nothing is written. Raises ValueError for a bad name or another format.
+        """
+        _check_name(name)
+        try:
+            data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+            relative = Path("images") / f"{name}{picture_suffix(data)}"
+            if self.under_cockpit:
+                write_whole(self.directory / relative, data)
+        except OSError as error:
+            self._warn_once(f"image {name}", f"No image {name}: {error.strerror or error}")
+            return
+        if len(data) > PICTURE_BYTES_MOST:
+            least = f"{len(data) / 1e6:.1f} MB, more than {PICTURE_BYTES_MOST / 1e6:.2f} MB"
+            self._warn_once(f"image {name}", f"The image {name} is too large to be shown: {least}")
+        # Sent and not offered: the file is there already, and its event says that it is new.
+        self._out.send(self._event("image", name=name, path=str(relative)))
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Show rows of numbers and text as the table `name`, in place of the one told before.
+
+        What is neither becomes a number by `float()` or else text; NaN is shown as missing. Rows
+        beyond 60 kB are left out. Raises ValueError for a bad name or a row of another length.
+        """
+        _check_name(name)
+        event = self._event("table", name=name, **table_content(columns, rows))
+        self._out.offer(("table", name), event, _newest)
+
+    def text(self, name: str, text: str) -> None:
+        """Show `text` as the text `name`, in place of the one told before; at most 60 kB of it."""
+        _check_name(name)
+        event = self._event("text", name=name, **text_content(str(text)))
+        self._out.offer(("text", name), event, _newest)
 
     def checkpoint(self, path: str | os.PathLike[str]) -> None:
         """A state to start again from was written to `path`."""
@@ -236,12 +275,20 @@ class Job:
         return str(absolute)
 
     def _leave_out(self, what: str, value: Any, step: int | None) -> None:
-        """Say, once for each name, that a value could not be told."""
-        if what in self._left_out:
-            return
-        self._left_out.add(what)
         where = "" if step is None else f" at step {step}"
-        self.message(f"Left out {what}{where}: {value!r:.40} is not a finite number", "warning")
+        told = f"Left out {what}{where}: {value!r:.40} is not a finite number"
+        self._warn_once(what, told)
+
+    def _warn_once(self, what: str, text: str) -> None:
+        """Say, once for each `what`, that something could not be told."""
+        if what not in self._warned:
+            self._warned.add(what)
+            self.message(text, "warning")
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name: use letters, digits, - and _")
 
 
 def _number(value: Any) -> float | None:

@@ -17,6 +17,8 @@ import pytest
 
 from cockpit.sdk import FrameReader, Job
 
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
 
 class Desk:
     """A job directory, a clock that only the test moves, and the flushes it was asked for."""
@@ -58,7 +60,9 @@ def test_every_event_has_the_fields_of_the_contract(desk: Desk) -> None:
     job.metrics(step=3, loss=0.5)
     job.kernel("collide", seconds=0.5, count=2, bytes=1e9)
     job.roofline(bytes_per_s=2e12, measured=True, device="H100")
-    job.image(desk.directory / "wake.png")
+    job.image("wake", PNG)
+    job.table("forces", ["axis", "N"], [("x", 1.5), ("y", math.nan)])
+    job.text("sample", "Once upon a time")
     job.checkpoint("/elsewhere/state.bin")
     job.message("Half way.")
     assert desk.events() == [
@@ -81,7 +85,22 @@ def test_every_event_has_the_fields_of_the_contract(desk: Desk) -> None:
             "measured": True,
             "device": "H100",
         },
-        {"type": "image", "time_s": 1000100, "path": "wake.png"},
+        {"type": "image", "time_s": 1000100, "name": "wake", "path": "images/wake.png"},
+        {
+            "type": "table",
+            "time_s": 1000100,
+            "name": "forces",
+            "columns": ["axis", "N"],
+            "rows": [["x", 1.5], ["y", None]],
+            "left_out": 0,
+        },
+        {
+            "type": "text",
+            "time_s": 1000100,
+            "name": "sample",
+            "text": "Once upon a time",
+            "left_out": 0,
+        },
         {"type": "checkpoint", "time_s": 1000100, "path": "/elsewhere/state.bin"},
         {"type": "message", "time_s": 1000100, "text": "Half way.", "level": "info"},
     ]
@@ -231,8 +250,8 @@ def test_what_is_no_table_of_numbers_is_refused_as_a_field(desk: Desk, field: An
 
 
 @pytest.mark.parametrize("name", ["", "../../evil", "a b", ".hidden"])
-def test_a_frame_name_that_could_leave_the_directory_is_refused(desk: Desk, name: str) -> None:
-    with pytest.raises(ValueError, match="frame name"):
+def test_a_name_that_could_leave_the_directory_is_refused(desk: Desk, name: str) -> None:
+    with pytest.raises(ValueError, match="is no name"):
         desk.job().frame(name, [[1.0]])
 
 
@@ -278,12 +297,24 @@ def test_by_hand_the_same_calls_print_short_lines(capsys: pytest.CaptureFixture[
     job.kernel("collide", seconds=0.5, count=100, bytes=1e9)
     job.roofline(bytes_per_s=2e10, device="CPU")
     job.frame("speed", [[1.0]])
+    job.image("wake", PNG)
+    job.table("forces", ["axis", "N"], [("x", 1.5), ("y", math.nan)])
+    job.text("sample", "Once upon a time")
+    job.checkpoint("/elsewhere/state.bin")
     job.message("The flow is unsteady.", "warning")
     assert capsys.readouterr().out.splitlines() == [
         "250 of 1000 steps (25%)",
         "step 250 · loss 0.125",
         "kernel collide: 5 ms, 2 GB/s",
         "roofline of CPU (measured): memory 20 GB/s",
+        "image wake",
+        "table forces:",
+        "axis    N",
+        "   x  1.5",
+        "   y    —",
+        "sample:",
+        "Once upon a time",
+        "checkpoint /elsewhere/state.bin",
         "warning: The flow is unsteady.",
     ]
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,16 @@ NAMES_KEPT = 256
 """Metrics, kernels or frames kept by name: more is a mistake of the workload."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """The newest picture of a name."""
+
+    path: str
+    """As it was told: relative to the job directory, unless it is none of its files."""
+    offset: int
+    """Where in the event file it was told."""
+
+
 class EventTail:
     """Follows one `events.jsonl`. Bad lines are counted in `bad_lines`, never fatal."""
 
@@ -34,6 +44,11 @@ class EventTail:
         self.roofline: Roofline | None = None
         self.frames: dict[str, str] = {}
         """Name → path relative to the job directory."""
+        self.images: dict[str, Picture] = {}
+        self.tables: dict[str, int] = {}
+        self.texts: dict[str, int] = {}
+        """Name → byte in the file at which the newest one is told: the content stays there."""
+        self.checkpoint: str | None = None
         self.message = ""
         self.bad_lines = 0
         self._path = path
@@ -49,6 +64,10 @@ class EventTail:
             "kernel": self._on_kernel,
             "roofline": self._on_roofline,
             "frame": self._on_frame,
+            "image": self._on_image,
+            "table": self._on_table,
+            "text": self._on_text,
+            "checkpoint": self._on_checkpoint,
             "message": self._on_message,
         }
 
@@ -70,6 +89,8 @@ class EventTail:
             start = self._line[1]
             if self._skipping:
                 self._skipping = False
+            elif len(line) > LINE_BYTES:
+                self.bad_lines += 1
             elif line.strip():
                 self._take(line)
         if len(self._rest) > LINE_BYTES:
@@ -161,6 +182,33 @@ class EventTail:
         if len(self.frames) < NAMES_KEPT:
             self.frames[str(event["name"])] = str(event["path"])
 
+    def _on_image(self, event: dict[str, Any]) -> None:
+        name, path = _name(event), str(event["path"])
+        if name in self.images or len(self.images) < NAMES_KEPT:
+            self.images[name] = Picture(path, self._line[0])
+
+    def _on_table(self, event: dict[str, Any]) -> None:
+        columns, rows = event["columns"], event["rows"]
+        if not columns or not all(isinstance(column, str) for column in columns):
+            raise ValueError("a table has columns, each with a name")
+        if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+            raise ValueError("each row of a table has a cell for each column")
+        if any(isinstance(cell, (list, dict)) for row in rows for cell in row):
+            raise ValueError("a cell is a number, a text, true, false or null")
+        self._note(self.tables, _name(event))
+
+    def _on_text(self, event: dict[str, Any]) -> None:
+        if not isinstance(event["text"], str):
+            raise ValueError("a text is text")
+        self._note(self.texts, _name(event))
+
+    def _note(self, offsets: dict[str, int], name: str) -> None:
+        if name in offsets or len(offsets) < NAMES_KEPT:
+            offsets[name] = self._line[0]
+
+    def _on_checkpoint(self, event: dict[str, Any]) -> None:
+        self.checkpoint = str(event["path"])
+
     def _on_message(self, event: dict[str, Any]) -> None:
         self.message = str(event["text"])[:500]
 
@@ -188,6 +236,23 @@ def read_events(path: Path, offset: int, limit: int) -> tuple[list[Any], int]:
     except OSError:
         pass
     return events, offset
+
+
+def read_event(path: Path, offset: int) -> dict[str, Any]:
+    """The event at byte `offset`. Raises OSError or ValueError if none can be read there."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        event = json.loads(file.readline(LINE_BYTES + 1), parse_constant=lambda _: None)
+    if not isinstance(event, dict):
+        raise ValueError("there is no event at that place")
+    return event
+
+
+def _name(event: dict[str, Any]) -> str:
+    name = event["name"]
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"no name: {name!r:.60}")
+    return name[:200]
 
 
 def _number(value: Any) -> float:

@@ -1,20 +1,18 @@
-"""The methods that only read a job's files: log, search, events, metrics, frames."""
+"""The methods that read how a job went: log, search, events, metrics."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import math
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cockpit.agent.jobs import search as searching
 from cockpit.agent.jobs.curves import BUCKETS_KEPT, Axis, read_curves
 from cockpit.agent.jobs.events import EventTail, read_events
 from cockpit.agent.jobs.record import Record
-from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
+from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, RpcError
 
 LOG_BYTES_MOST = 1 << 20
 EVENTS_MOST = 1000
@@ -23,8 +21,6 @@ ROWS_MOST = 32_000
 """Of all metrics in one answer: a message has to stay below the protocol's limit."""
 DETAIL_BYTES = 32 << 20
 """Of events that are read again for a part of the run: about half a second of work."""
-FRAME_BYTES_MOST = 2 << 20
-"""Of a frame as it travels, compressed: a message has to stay below the protocol's limit."""
 
 
 def integer(params: dict[str, Any], name: str, default: int) -> int:
@@ -133,34 +129,3 @@ def _bound(params: dict[str, Any], name: str, default: float) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise RpcError(INVALID_PARAMS, f'"{name}" must be a step or a time, got {value!r:.60}')
     return float(value)
-
-
-def frame_path(record: Record, tail: EventTail, params: dict[str, Any]) -> Path:
-    """Where the frames of `name` are. Raises RpcError for a name the job has not announced."""
-    name = params.get("name")
-    announced = tail.frames.get(name) if isinstance(name, str) else None
-    if announced is None:
-        have = ", ".join(tail.frames) or "none so far"
-        raise RpcError(NOT_FOUND, f"job {record.spec.id} has no frames called {name!r:.60}", have)
-    path = (record.directory.path / announced).resolve()
-    if not path.is_relative_to(record.directory.path.resolve()):
-        raise RpcError(REFUSED, f"the frames {name!r} lie outside of the job's own directory")
-    return path
-
-
-def frame(path: Path, after: int) -> dict[str, Any]:
-    """`job.frame`: the newest whole frame if it is newer than `after`, compressed."""
-    from cockpit.sdk.frames import FrameReader
-
-    try:
-        with FrameReader(path) as reader:
-            newest = reader.latest(after)
-    except (OSError, ValueError) as error:
-        raise RpcError(NOT_FOUND, f"the frames cannot be read: {error}") from None
-    if newest is None:
-        return {"sequence": after}
-    data = zlib.compress(newest.data, 1)
-    if len(data) > FRAME_BYTES_MOST:
-        size = f"{newest.width} × {newest.height}"
-        raise RpcError(REFUSED, f"a frame of {size} is too large to be sent", "Make it smaller.")
-    return {**vars(newest), "data": base64.b64encode(data).decode()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit import codec
-from cockpit.agent.jobs import allocation, planning, reading
+from cockpit.agent.jobs import allocation, contents, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.record import Record
@@ -53,6 +53,9 @@ class JobService:
             "job.events": self._events,
             "job.metrics": self._metrics,
             "job.frame": self._frame,
+            "job.image": self._image,
+            "job.table": self._table,
+            "job.text": self._text,
         }
 
     async def start(self) -> None:
@@ -178,8 +181,20 @@ class JobService:
 
     async def _frame(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
-        path = reading.frame_path(record, await record.all_events(), params)
-        return await asyncio.to_thread(reading.frame, path, reading.integer(params, "after", 0))
+        path = contents.frame_path(record, await record.all_events(), params)
+        return await asyncio.to_thread(contents.frame, path, reading.integer(params, "after", 0))
+
+    async def _image(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params)
+        return await asyncio.to_thread(contents.image, record, await record.all_events(), params)
+
+    async def _table(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params)
+        return contents.table(record, await record.all_events(), params)
+
+    async def _text(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params)
+        return contents.text(record, await record.all_events(), params)
 
     def _find_ended(self, params: dict[str, Any]) -> Record:
         record = self._find(params)

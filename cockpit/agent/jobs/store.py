@@ -13,7 +13,7 @@ Inside `DIRECTORY/<id>/`:
 | `released.json` | the agent | that the job which this one comes after completed, and is removed |
 | `status.json` | whoever holds `lock`: the shim while it lives | state, exit code, times |
 | `output.log` | the job itself | its stdout and stderr |
-| `events.jsonl`, `frames/` | the job itself | what `cockpit.sdk` reports |
+| `events.jsonl`, `frames/`, `images/` | the job itself | what `cockpit.sdk` reports |
 | `accounting.json` | the agent | energy so far |
 | `ended.json` | the agent | the job as it was shown last; made again from the others if missing |
 """
