@@ -100,11 +100,14 @@ def bench_request(
         raise UsageError(
             f"{plugin.name} has no benchmark", "A plugin says what to run under [bench]."
         )
+    if bench.requires:
+        # What only the benchmark needs is no business of a family's environment.
+        requires = (*plugin.requires, *bench.requires)
+        plugin = replace(plugin, requires=requires, environment=None, family=())
     plain = request(plugin, {**bench.parameters, **parameters}, gpus)
     return replace(
         plain,
         name=f"bench-{plugin.name}",
         command=bench.command,
-        requires=(*plugin.requires, *bench.requires),
         views=({"type": "table", "name": BENCH_TABLE, "title": "Benchmark"},),
     )

@@ -71,7 +71,7 @@ def test_bad_and_unknown_events_are_problems(check) -> None:
     code, document = check(
         "import os\n"
         "with open(os.environ['COCKPIT_EVENTS'], 'a') as file:\n"
-        '    file.write(\'{oops\\n{"type": "metrics", "values": {"a": NaN}}\\n\')\n'
+        '    file.write(\'{oops\\n{"type": "metrics", "values": {"a": "1"}}\\n\')\n'
         '    file.write(\'{"type": "advance", "done": 1}\\n\')\n'
     )
     assert (code, document["run"]["bad_events"]) == (1, 2)
