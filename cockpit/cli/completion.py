@@ -43,7 +43,7 @@ completion = Command(add_arguments, run)
 
 
 def walk() -> Iterator[Words]:
-    """Every command of the table with the words its own parser knows; `run` with the plugins."""
+    """Every command of the table with the words its own parser knows; `run` and `bench` with the plugins."""
     from cockpit.cli.main import COMMANDS
 
     for name, (summary, target) in COMMANDS.items():
@@ -52,7 +52,7 @@ def walk() -> Iterator[Words]:
         words = words_of(name, summary, parser)
         # A folder may be called anything, and a script is evaluated: only plain names go in.
         names = tuple(each for each in plugins.names() if re.fullmatch(r"[\w.-]+", each))
-        yield replace(words, choices=names) if name == "run" else words
+        yield replace(words, choices=names) if name in ("run", "bench") else words
 
 
 def words_of(name: str, summary: str, parser: argparse.ArgumentParser) -> Words:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from cockpit.client import Box
 from cockpit.errors import BoxError
@@ -37,12 +37,12 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(LOOK_MOST_S)
 
 
-async def follow_log(box: Box, job_id: str, offset: int = 0) -> None:
-    """Write the log's bytes to stdout from `offset` on, until the job has ended."""
+async def follow_log(box: Box, job_id: str, offset: int = 0, to: BinaryIO | None = None) -> None:
+    """Write the log's bytes to stdout, or `to`, from `offset` on, until the job has ended."""
     delay_s = LOOK_FIRST_S
     while True:
         before = offset
-        offset, ended = await write_log(box, job_id, offset)
+        offset, ended = await write_log(box, job_id, offset, to)
         if ended:
             return
         delay_s = LOOK_FIRST_S if offset > before else longer(delay_s)
@@ -54,12 +54,15 @@ def longer(delay_s: float) -> float:
     return min(delay_s * 1.5, LOOK_MOST_S)
 
 
-async def write_log(box: Box, job_id: str, offset: int) -> tuple[int, bool]:
+async def write_log(
+    box: Box, job_id: str, offset: int, to: BinaryIO | None = None
+) -> tuple[int, bool]:
     """Write what there is from `offset` on; where to go on, and whether that was all for ever."""
+    stream = to or sys.stdout.buffer
     while True:
         answer = await patiently(partial(box.job_log, job_id, offset))
-        sys.stdout.buffer.write(base64.b64decode(answer["data"]))
-        sys.stdout.buffer.flush()
+        stream.write(base64.b64decode(answer["data"]))
+        stream.flush()
         offset = answer["end"]
         if offset >= answer["size"]:
             return offset, bool(answer["ended"])

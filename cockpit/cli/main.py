@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("write what happens to a file, for --replay", "cockpit.cli.record:record"),
     "run": ("start a plugin on GPUs", "cockpit.cli.run:run"),
     "exec": ("start any command as a job", "cockpit.cli.run:exec_"),
+    "bench": ("measure a plugin, as a job", "cockpit.cli.bench:bench"),
     "jobs": ("every job", "cockpit.cli.jobs:jobs"),
     "job": ("one job in full", "cockpit.cli.jobs:job"),
     "logs": ("what a job wrote", "cockpit.cli.jobs:logs"),
@@ -37,7 +38,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "See": ("status", "history", "events", "metrics", "record"),
-    "Run": ("run", "exec", "jobs", "job", "logs", "wait", "stop", "rm", "requeue", "plugins"),
+    "Run": (
+        "run",
+        "exec",
+        "bench",
+        "jobs",
+        "job",
+        "logs",
+        "wait",
+        "stop",
+        "rm",
+        "requeue",
+        "plugins",
+    ),
     "Set up": ("doctor", "config", "themes", "agent", "completion"),
 }
 

@@ -53,6 +53,7 @@ def test_bash_offers_a_commands_own_options_wherever_the_global_ones_stand(cockp
 
 def test_bash_offers_the_plugins_to_run(cockpit) -> None:
     assert offered_by_bash(cockpit, "run", "cf") == {"cfd"}
+    assert offered_by_bash(cockpit, "bench", "cf") == {"cfd"}
 
 
 def test_a_folder_with_a_wild_name_does_not_get_into_the_script(cockpit, cli_home) -> None:

@@ -35,6 +35,7 @@ COMMANDS = [
     "record /nowhere/file --simulate",
     "run --help",
     "exec --help",
+    "bench --help",
     "jobs --simulate",
     "job none --simulate",
     "logs none --simulate",
