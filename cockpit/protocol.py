@@ -45,8 +45,9 @@ METHODS: dict[str, str] = {
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
     "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"
     " has ended. It waits for no other job",
-    "job.log": "{id, offset, limit} → {offset, data: base64, end, size, ended}; a negative offset"
-    " counts from the end",
+    "job.log": "{id, offset, limit} → {offset, data: base64, end, size, kept_from, ended}; a negative"
+    " offset counts from the end. Offsets count all that was ever logged; what lies before kept_from"
+    " was dropped, and `offset` is then a later one than was asked for",
     "job.search": "{id, pattern, regex, offset, until, backwards, limit} → {matches: [[offset,"
     " length]…], count, reached, size, done}: what the log has from offset on, up to until; one call"
     " looks through a part, and the next goes on at reached. limit 0 only counts. A pattern in lower"

@@ -61,6 +61,9 @@ async def write_log(
     stream = to or sys.stdout.buffer
     while True:
         answer = await patiently(partial(box.job_log, job_id, offset))
+        if answer["offset"] > offset:
+            gap = f"bytes {offset} to {answer['offset']} of its log are not kept any more"
+            print(f"cockpit: job {job_id}: {gap}", file=sys.stderr)
         stream.write(base64.b64decode(answer["data"]))
         stream.flush()
         offset = answer["end"]

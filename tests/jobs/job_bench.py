@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from cockpit import codec
 from cockpit.agent.jobs import shim
+from cockpit.agent.jobs.executor import Executor
 from cockpit.agent.jobs.service import JobService
 from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Job, JobRequest, Process, Snapshot
 
@@ -66,14 +68,17 @@ def alive(pid: int) -> bool:
 class Bench:
     """A service and what it published; `restart` is what a new agent would do."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, executor: Executor | None = None) -> None:
         self.directory = directory
+        self.executor = executor
         self.published: list[Job] = []
         self.events: list[Event] = []
         self.service = self._make()
 
     def _make(self) -> JobService:
-        return JobService(self.directory, "test", self.published.append, self.events.append)
+        return JobService(
+            self.directory, "test", self.published.append, self.events.append, self.executor
+        )
 
     async def start(self, observed: bool = True) -> None:
         await self.service.start()
@@ -118,6 +123,16 @@ class Bench:
 
     def status(self, job: Job) -> dict[str, Any]:
         return shim.read_json(str(self.path(job, "status.json"))) or {}
+
+    async def all_log(self, job: Job) -> bytes:
+        """Every byte of the log that is kept, as a reader gets it by `job.log`."""
+        found, offset = b"", 0
+        while True:
+            answer = await self.call("job.log", id=job.id, offset=offset, limit=1 << 20)
+            found += base64.b64decode(answer["data"])
+            offset = answer["end"]
+            if offset >= answer["size"]:
+                return found
 
     async def pid_in_log(self, job: Job) -> int:
         """The number that a job's command printed first."""

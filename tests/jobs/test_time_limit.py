@@ -7,7 +7,7 @@ import signal
 import pytest
 from job_bench import Bench, alive, until
 
-from cockpit.agent.jobs import shim
+from cockpit.agent.jobs.shim.life import _length as length
 from cockpit.protocol import RpcError
 
 
@@ -69,4 +69,4 @@ async def test_a_limit_that_makes_no_sense_is_refused(bench: Bench) -> None:
     ("seconds", "words"), [(0.5, "0.5 s"), (5400, "1 h 30 min"), (3605, "1 h 5 s"), (60, "1 min")]
 )
 def test_the_limit_is_told_in_words(seconds: float, words: str) -> None:
-    assert shim._length(seconds) == words
+    assert length(seconds) == words

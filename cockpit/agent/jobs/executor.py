@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,11 +17,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cockpit.agent.jobs import shim
+from cockpit.agent.jobs.shim import rotation
+from cockpit.agent.jobs.shim.cgroup import Group, delegated
 from cockpit.agent.jobs.store import JobDirectory
 
 BURIAL_PATIENCE_S = 10.0
 NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "CUDA_VISIBLE_DEVICES", "COCKPIT_JOB_ID")
 """Of the agent's own environment: what would change a job without anybody having asked for it."""
+
+NO_SECRETS: Mapping[str, str] = {}
+OWN_CGROUP = "own"
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Stage:
     environment: Mapping[str, str]
     text: str = ""
     """The job's reason while it runs."""
+    secrets: tuple[str, ...] = ()
+    """Names of the secrets that are in its environment too."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,13 @@ class Running:
 class Executor(Protocol):
     """Runs jobs whose directories exist. The directory tells how they are doing."""
 
-    def start(self, directory: JobDirectory, start: Start) -> Running | None:
-        """Start the job; None if it already runs. Raises OSError if no process can be made."""
+    def start(
+        self, directory: JobDirectory, start: Start, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> Running | None:
+        """Start the job; None if it already runs. Raises OSError if no process can be made.
+
+        The values of `secrets` reach the environment of the stages that name them, and nothing else.
+        """
 
     def alive(self, directory: JobDirectory) -> bool:
         """True while the job's `status.json` is being looked after."""
@@ -67,34 +81,70 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Jobs as processes of this machine, each under a shim."""
+    """Jobs as processes of this machine, each under a shim.
 
-    def start(self, directory: JobDirectory, start: Start) -> Running | None:
+    `log` are arguments of the shim's Rotation that differ from its own. `cgroup` is the group in
+    which jobs get theirs; None if they get none.
+    """
+
+    def __init__(
+        self, log: Mapping[str, float] | None = None, cgroup: str | None = OWN_CGROUP
+    ) -> None:
+        self._log = dict(log or {})
+        self._cgroup = delegated() if cgroup == OWN_CGROUP else cgroup
+
+    def start(
+        self, directory: JobDirectory, start: Start, secrets: Mapping[str, str] = NO_SECRETS
+    ) -> Running | None:
         lock = directory.try_lock()
         if lock is None:
             return None
         news, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        hidden = -1
         try:
-            directory.write("start.json", _plain(start))
-            script = str(Path(shim.__file__))
+            directory.write("start.json", self._plain(directory, start))
+            hidden = _hidden_file(secrets)
+            handed = (lock, tell, hidden)
+            script = str(Path(shim.__file__).with_name("__main__.py"))
+            words = [script, str(directory.path), *map(str, handed)]
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", script, str(directory.path), str(lock), str(tell)],
+                [sys.executable, "-I", "-S", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={k: v for k, v in os.environ.items() if k not in NOT_INHERITED},
-                pass_fds=(lock, tell),
+                pass_fds=tuple(descriptor for descriptor in handed if descriptor >= 0),
                 start_new_session=True,
             )
         except OSError:
             os.close(news)
             raise
         finally:
-            # The shim has inherited both: from here on the lock is its own.
-            os.close(lock)
-            os.close(tell)
+            # The shim has inherited them: from here on the lock is its own.
+            for descriptor in (lock, tell, hidden):
+                if descriptor >= 0:
+                    os.close(descriptor)
         return Running(process, news)
+
+    def _plain(self, directory: JobDirectory, start: Start) -> dict[str, Any]:
+        # The same directory gets the same group, so that a later agent finds it without being told.
+        mark = hashlib.sha256(str(directory.path).encode()).hexdigest()[:16]
+        return {
+            "gpus": list(start.gpus),
+            "grace_s": shim.DEFAULT_GRACE_S,
+            "time_limit_s": start.time_limit_s,
+            "log": self._log,
+            "cgroup": f"{self._cgroup}/cockpit-job-{mark}" if self._cgroup else None,
+            "stages": [
+                {
+                    **vars(stage),
+                    "command": list(stage.command),
+                    "environment": dict(stage.environment),
+                }
+                for stage in start.stages
+            ],
+        }
 
     def alive(self, directory: JobDirectory) -> bool:
         try:
@@ -126,7 +176,7 @@ class LocalExecutor:
         try:
             lock = directory.try_lock()
         except FileNotFoundError:
-            _kill_members(str(directory.path))
+            _kill_members(directory, None)
             return
         if lock is None:
             return
@@ -135,6 +185,7 @@ class LocalExecutor:
             if "ended_s" in status:
                 return
             words = _last_words(directory, status)
+            rotation.discard(str(directory.path))
             status.setdefault("gpus", (directory.read("start.json") or {}).get("gpus", []))
             status.update(words, ended_s=time.time())
             directory.write("status.json", status)
@@ -149,10 +200,13 @@ def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str,
         if cancel is not None:
             reason = cancel.get("reason") or "stopped before it started"
             return {"state": "CANCELLED", "reason": reason}
+        group = _group(directory)
+        if group is not None:
+            group.remove()
         return {"state": "LOST", "reason": "its shim ended before the job began"}
     if status.get("boot_id") not in (None, shim.boot_id()):
         return {"state": "LOST", "reason": "the machine was restarted while it ran"}
-    left = _kill_members(str(directory.path))
+    left = _kill_members(directory, _group(directory))
     words = "its shim was killed, and the job with it"
     if not status:
         words = "its status.json cannot be read"
@@ -161,17 +215,42 @@ def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str,
     return {"state": "LOST", "reason": words}
 
 
-def _kill_members(directory: str) -> list[int]:
-    """SIGKILL every process that has this job directory in its environment; who is left of them."""
-    mark = f"COCKPIT_JOB_DIR={directory}".encode()
+def _group(directory: JobDirectory) -> Group | None:
+    path = (directory.read("start.json") or {}).get("cgroup")
+    return Group(path) if path else None
+
+
+def _kill_members(directory: JobDirectory, group: Group | None) -> list[int]:
+    """SIGKILL to every process of a job that has no shim any more; who is left of them."""
     deadline = time.monotonic() + BURIAL_PATIENCE_S
     while True:
-        members = [pid for pid in _own_processes() if mark in _environment(pid)]
+        members = [pid for pid in _own_processes() if _belongs(pid, directory)]
+        if group is not None:
+            group.kill()
+            members += [pid for pid in group.members() if pid not in members]
         if not members or time.monotonic() > deadline:
-            return members
+            break
         for pid in members:
             _signal_same_process(pid, shim.start_ticks(pid), signal.SIGKILL)
         time.sleep(0.05)
+    if group is not None:
+        group.remove()
+    return members
+
+
+def _belongs(pid: int, directory: JobDirectory) -> bool:
+    """Whether a process has this job in its environment, or writes its output to this job's log."""
+    if f"COCKPIT_JOB_DIR={directory.path}".encode() in _environment(pid):
+        return True
+    log = (str(directory.log), f"{directory.log} (deleted)")
+    return any(_target(f"/proc/{pid}/fd/{number}") in log for number in (1, 2))
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115
+    except OSError:
+        return ""
 
 
 def _own_processes() -> list[int]:
@@ -208,13 +287,11 @@ def _signal_same_process(pid: int, ticks: int | None, number: int) -> None:
         os.close(descriptor)
 
 
-def _plain(start: Start) -> dict[str, Any]:
-    return {
-        "gpus": list(start.gpus),
-        "grace_s": shim.DEFAULT_GRACE_S,
-        "time_limit_s": start.time_limit_s,
-        "stages": [
-            {**vars(stage), "command": list(stage.command), "environment": dict(stage.environment)}
-            for stage in start.stages
-        ],
-    }
+def _hidden_file(secrets: Mapping[str, str]) -> int:
+    """The values in a file that exists in memory only and has no name; -1 if there are none."""
+    if not secrets:
+        return -1
+    descriptor = os.memfd_create("cockpit")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(json.dumps(dict(secrets)).encode())
+    return descriptor

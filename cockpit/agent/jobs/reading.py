@@ -8,11 +8,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from cockpit.agent.jobs import logs
 from cockpit.agent.jobs import search as searching
 from cockpit.agent.jobs.curves import BUCKETS_KEPT, Axis, read_curves
 from cockpit.agent.jobs.events import EventTail, read_events
 from cockpit.agent.jobs.record import Record
-from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, RpcError
+from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
 
 LOG_BYTES_MOST = 1 << 20
 EVENTS_MOST = 1000
@@ -33,22 +34,26 @@ def integer(params: dict[str, Any], name: str, default: int) -> int:
 
 def log(record: Record, params: dict[str, Any]) -> dict[str, Any]:
     """`job.log`: bytes from an offset, a negative one counted from the end."""
+    directory = record.directory
     offset = integer(params, "offset", 0)
     limit = max(0, min(integer(params, "limit", 65536), LOG_BYTES_MOST))
     # Asked before reading: whoever hears "ended" has then been given everything.
     ended = record.over.is_set()
-    size = record.directory.log_bytes()
+    size = directory.log_bytes()
     start = max(0, size + offset) if offset < 0 else min(offset, size)
-    data = b""
+    part = logs.Part(start, b"")
     if start < size and limit:
-        with record.directory.log.open("rb") as file:
-            file.seek(start)
-            data = file.read(limit)
+        try:
+            part = logs.read(directory.path, start, limit)
+        except OSError as error:
+            words = f"the log of job {record.spec.id} cannot be read: {error}"
+            raise RpcError(REFUSED, words) from None
     return {
-        "offset": start,
-        "data": base64.b64encode(data).decode(),
-        "end": start + len(data),
+        "offset": part.offset,
+        "data": base64.b64encode(part.data).decode(),
+        "end": part.offset + len(part.data),
         "size": size,
+        "kept_from": logs.layout(directory.path).kept_from if size else 0,
         "ended": ended,
     }
 
@@ -58,23 +63,24 @@ def search(record: Record, params: dict[str, Any]) -> dict[str, Any]:
     pattern, regex = params.get("pattern"), params.get("regex") is True
     if not isinstance(pattern, str):
         raise RpcError(INVALID_PARAMS, f'"pattern" must be text, got {pattern!r:.60}')
+    directory = record.directory.path
     size = record.directory.log_bytes()
-    offset = max(0, min(integer(params, "offset", 0), size))
+    oldest = logs.layout(directory).kept_from if size else 0
+    offset = max(oldest, min(integer(params, "offset", 0), size))
     backwards = params.get("backwards") is True
     most = searching.REGEX_CALL_BYTES if regex else searching.CALL_BYTES
-    until = max(0, min(integer(params, "until", 0 if backwards else size), size))
+    until = max(oldest, min(integer(params, "until", 0 if backwards else size), size))
     start, end = (
         (max(until, offset - most), offset) if backwards else (offset, min(until, offset + most))
     )
     limit = max(0, min(integer(params, "limit", 100), searching.MATCHES_MOST))
-    query = searching.Query(pattern, start, max(start, end), regex, backwards, limit)
-    files = [(str(record.directory.log), 0, size)]
+    query = searching.Query(pattern, start, max(start, end), regex, backwards, limit, oldest)
     try:
         searching.check(pattern, regex)
         if regex:
-            found = searching.search_apart(files, query)
+            found = searching.search_apart(directory, query)
         else:
-            found = searching.search(searching.reader(files), query)
+            found = searching.search(logs.reader(directory), query)
     except searching.SearchError as error:
         raise RpcError(INVALID_PARAMS, str(error)) from None
     except OSError as error:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
 CALL_BYTES = 64 << 20
@@ -138,12 +139,13 @@ def _expressions(query: Query) -> Callable[[bytes, int, int], Iterator[Match]]:
     return find
 
 
-def search_apart(files: list[tuple[str, int, int]], query: Query) -> Found:
-    """The same in a process of its own, over files that each hold bytes `first` to `end` of the log.
+def search_apart(directory: Path, query: Query) -> Found:
+    """The same in a process of its own, over the log of a job directory.
 
     Raises SearchError when it has not ended after REGEX_LIMIT_S.
     """
-    asked = json.dumps({"files": files, "query": vars(query)})
+    package = str(Path(__file__).resolve().parents[3])
+    asked = json.dumps({"package": package, "directory": str(directory), "query": vars(query)})
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-S", __file__],
@@ -163,27 +165,13 @@ def search_apart(files: list[tuple[str, int, int]], query: Query) -> Found:
     return Found([(at, length) for at, length in answer["matches"]], *answer["rest"])
 
 
-def reader(files: list[tuple[str, int, int]]) -> Read:
-    """Read over files, each `(path, first, end)`: which bytes of the log it holds."""
-
-    def read(offset: int, limit: int) -> bytes:
-        parts: list[bytes] = []
-        for path, first, end in files:
-            wanted = min(offset + limit, end) - max(offset, first)
-            if wanted <= 0:
-                continue
-            with open(path, "rb") as file:  # noqa: PTH123 - pathlib is a tenth of a second here
-                file.seek(max(offset, first) - first)
-                parts.append(file.read(wanted))
-        return b"".join(parts)
-
-    return read
-
-
 def main() -> None:
     """The process of its own: a question on stdin, the answer on stdout."""
     asked = json.load(sys.stdin)
-    found = search(reader([tuple(entry) for entry in asked["files"]]), Query(**asked["query"]))
+    sys.path.append(asked["package"])
+    from cockpit.agent.jobs import logs
+
+    found = search(logs.reader(Path(asked["directory"])), Query(**asked["query"]))
     print(json.dumps({"matches": found.matches, "rest": (found.count, found.reached)}))
 
 
