@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from job_bench import Bench
 
-from cockpit.agent.jobs import search
-from cockpit.agent.jobs.search import Query, SearchError, reader, search_apart
+from cockpit.agent.jobs import logs, search
+from cockpit.agent.jobs.search import Query, SearchError, search_apart
+from cockpit.agent.jobs.shim import segments
 from cockpit.protocol import RpcError
 
 
@@ -49,12 +50,14 @@ def test_a_line_begins_only_where_a_line_begins(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-def test_an_expression_is_searched_over_several_files(tmp_path: Path) -> None:
-    (tmp_path / "1").write_bytes(b"step 1 loss nan\nste")
-    (tmp_path / "2").write_bytes(b"p 22 loss 0.5\n")
-    files = [(str(tmp_path / "1"), 100, 119), (str(tmp_path / "2"), 119, 133)]
-    assert reader(files)(112, 12) == b"nan\nstep 22 "
-    found = search_apart(files, Query(r"step \d\d", 100, 133, regex=True, oldest=100))
+def test_an_expression_is_searched_over_what_rotation_has_put_aside(tmp_path: Path) -> None:
+    dropped, segment, live = b"x" * 99 + b"\n", b"step 1 loss nan\nste", b"p 22 loss 0.5\n"
+    (tmp_path / "output.log").write_bytes(dropped + segment + live)
+    (tmp_path / "dropped.json").write_text('{"kept_from": 100}')
+    (tmp_path / segments.name(100, 119)).write_bytes(segments.pack(segment))
+    assert logs.reader(tmp_path)(112, 12) == b"nan\nstep 22 "
+    assert logs.reader(tmp_path)(97, 5) == b"\0\0\0st"
+    found = search_apart(tmp_path, Query(r"step \d\d", 100, 133, regex=True, oldest=100))
     assert found.matches == [(116, 7)] and (found.count, found.reached) == (1, 133)
 
 
@@ -62,9 +65,9 @@ def test_an_expression_that_never_ends_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "REGEX_LIMIT_S", 0.5)
-    (tmp_path / "log").write_bytes(b"a" * 40 + b"!")
+    (tmp_path / "output.log").write_bytes(b"a" * 40 + b"!")
     with pytest.raises(SearchError, match="took more than"):
-        search_apart([(str(tmp_path / "log"), 0, 41)], Query("(a+)+$", 0, 41, regex=True))
+        search_apart(tmp_path, Query("(a+)+$", 0, 41, regex=True))
 
 
 @pytest.mark.parametrize(("pattern", "regex"), [("", False), ("(", True), ("x*", True)])
