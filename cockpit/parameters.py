@@ -150,7 +150,7 @@ def add_options(parser: argparse.ArgumentParser, parameters: Iterable[Parameter]
             f"--{parameter.name.replace('_', '-')}",
             dest=f"parameter_{parameter.name}",
             metavar=parameter.type.upper(),
-            help=_help(parameter).replace("%", "%%"),
+            help=describe(parameter).replace("%", "%%"),
         )
 
 
@@ -164,7 +164,8 @@ def given(arguments: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _help(parameter: Parameter) -> str:
+def describe(parameter: Parameter) -> str:
+    """In one line: what it is, what it wants, and its default."""
     parts = [parameter.help, parameter.wants]
     if parameter.default is None:
         parts.append("required")

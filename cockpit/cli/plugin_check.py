@@ -22,7 +22,7 @@ from cockpit.cli.text import count_of, parse_duration, print_json
 from cockpit.client import Box
 from cockpit.errors import BoxError, UsageError
 from cockpit.model import SCHEMA, Job
-from cockpit.plugins import Plugin
+from cockpit.plugins import Place, Plugin
 from cockpit.review import Finding, SmokeRun, review_files, review_run
 from cockpit.settings import AgentSettings, SimulateSettings
 
@@ -38,10 +38,10 @@ EVENT_TYPES = (
 def check(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
     """Check one plugin; 1 when there is a problem."""
     timeout_s = parse_duration(arguments.timeout or TIMEOUT, "--timeout")
-    directory = _directory(arguments.name, directories)
+    place = _place(arguments.name, directories)
     run: SmokeRun | None = None
     try:
-        plugin = plugins.load(directory)
+        plugin = plugins.load_place(place)
         findings = [*review_files(plugin)]
         request = plugins.request(plugin, plugin.check)
     except UsageError as error:
@@ -54,23 +54,23 @@ def check(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
             run = run_async(_smoke_run(plugin, request, timeout_s, arguments.real_gpus))
         findings += review_run(plugin, run)
     if arguments.json:
-        print_json(_document(directory, findings, run))
+        print_json(_document(place, findings, run))
     else:
         _print(findings, run)
     return 1 if any(each.level == "problem" for each in findings) else 0
 
 
-def _directory(name: str, directories: tuple[Path, ...]) -> Path:
+def _place(name: str, directories: tuple[Path, ...]) -> Place:
     """A plugin by its name, or by its folder. Raises UsageError if it is neither."""
-    known = plugins.folders(directories)
+    path = Path(name).expanduser()
+    known = plugins.places(directories)
+    if name not in known and (path / plugins.FILE).is_file():
+        return Place(path.resolve().name, path.resolve(), "configured")
     if name in known:
         return known[name]
-    path = Path(name).expanduser()
-    if (path / plugins.FILE).is_file():
-        return path.resolve()
-    have = ", ".join(known) or "none"
     raise UsageError(
-        f"{name!r} is neither a plugin nor a folder with a {plugins.FILE}", f"Plugins here: {have}."
+        f"{name!r} is neither a plugin nor a folder with a {plugins.FILE}",
+        f"Plugins here: {', '.join(known) or 'none'}.",
     )
 
 
@@ -197,11 +197,11 @@ def _print(findings: list[Finding], run: SmokeRun | None) -> None:
     print(f"\n{count_of(problems, 'problem')}, {count_of(warnings, 'warning')}.")
 
 
-def _document(directory: Path, findings: list[Finding], run: SmokeRun | None) -> dict[str, object]:
+def _document(place: Place, findings: list[Finding], run: SmokeRun | None) -> dict[str, object]:
     return {
         "schema": SCHEMA,
-        "plugin": directory.name,
-        "directory": str(directory),
+        "plugin": place.name,
+        "directory": str(place.directory),
         "ok": not _number(findings, "problem"),
         "findings": findings,
         "run": run,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from cockpit.plugins.finding import find, find_all, folders, names, own_folder, roots
+from cockpit.plugins.finding import (
+    find,
+    find_all,
+    find_place,
+    load_place,
+    names,
+    own_folder,
+    places,
+    roots,
+)
 from cockpit.plugins.manifest import FILE, KEYS, KINDS, VIEW_TYPES, load
-from cockpit.plugins.model import Bench, BrokenPlugin, Found, GpuNeed, Plugin, Preset
+from cockpit.plugins.model import Bench, BrokenPlugin, Found, GpuNeed, Origin, Place, Plugin, Preset
 from cockpit.plugins.requests import BENCH_TABLE, bench_request, find_preset, request, validate
 
 __all__ = [
@@ -17,16 +26,20 @@ __all__ = [
     "BrokenPlugin",
     "Found",
     "GpuNeed",
+    "Origin",
+    "Place",
     "Plugin",
     "Preset",
     "bench_request",
     "find",
     "find_all",
+    "find_place",
     "find_preset",
-    "folders",
     "load",
+    "load_place",
     "names",
     "own_folder",
+    "places",
     "request",
     "roots",
     "validate",

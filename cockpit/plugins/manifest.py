@@ -60,8 +60,11 @@ PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 Table = Mapping[str, Any]
 
 
-def load(directory: Path) -> Plugin:
-    """The plugin in a folder. Raises UsageError that names the file, the key and what it wants."""
+def load(directory: Path, name: str | None = None) -> Plugin:
+    """The plugin in a folder. Its name is the folder's, unless a package gives it another.
+
+    Raises UsageError that names the file, the key and what it wants.
+    """
     file = directory / FILE
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -70,18 +73,23 @@ def load(directory: Path) -> Plugin:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: not TOML: {error}") from None
     try:
-        return _plugin(table, directory.resolve())
+        return _plugin(table, directory.resolve(), name)
     except ValueError as error:
         raise UsageError(f"{file}: {error}") from None
 
 
-def _plugin(table: Table, directory: Path) -> Plugin:
+def _plugin(table: Table, directory: Path, wanted: str | None) -> Plugin:
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
         raise ValueError(f"{unknown[0]}: no such key; keys are {', '.join(KEYS)}")
     name = _text(table, "name")
-    if name != directory.name:
-        raise ValueError(f"name: got {name!r}, wants the folder's name, {directory.name!r}")
+    if name != (wanted or directory.name):
+        whose = (
+            f"the entry point's name, {wanted!r}"
+            if wanted
+            else f"the folder's name, {directory.name!r}"
+        )
+        raise ValueError(f"name: got {name!r}, wants {whose}")
     kind = _text(table, "kind")
     if kind not in KINDS:
         raise ValueError(f"kind: got {kind!r}, wants one of {', '.join(KINDS)}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cockpit.model import FamilyMember
 from cockpit.parameters import Parameter
+
+Origin = Literal["package", "shipped", "yours", "configured"]
+"""Where a plugin is from; of two of one name, the one whose origin stands later here wins."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,23 @@ class Plugin:
     check: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of a run that is short, for `cockpit plugins check`."""
     bench: Bench | None = None
+    origin: Origin | None = None
+    """None for one that was read by its folder."""
+    package: str = ""
+    """Name and version of the Python package that it comes with."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a plugin, and who put it there."""
+
+    name: str
+    directory: Path
+    origin: Origin
+    package: str = ""
+    """Name and version of the Python package that it comes with."""
+    problem: str = ""
+    """Why there is no such folder."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +114,5 @@ class Found:
 
     plugins: tuple[Plugin, ...]
     broken: tuple[BrokenPlugin, ...]
+    hidden: tuple[Place, ...] = ()
+    """Those for which another one of the same name is taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,6 +36,29 @@ def test_the_folders_are_told_in_the_order_of_who_wins(cockpit, own: Path, tmp_p
     ]
     assert (told["schema"], told["folders"][1]["path"]) == (1, str(own))
     assert str(own) in cockpit("plugins", "path").out
+
+
+def test_the_list_can_be_searched(cockpit, own: Path) -> None:
+    cockpit("plugins", "new", "my-hashes", "--language", "bash")
+    listed = cockpit("plugins")
+    assert re.search(r"^my-hashes +tool +0 to 1 +yours +Hashes zeros", listed.out, re.MULTILINE)
+    assert re.search(r"^cfd +simulation +.* shipped ", listed.out, re.MULTILINE)
+    for words in (("list", "HASHES"), ("list", "--kind", "tool"), ("list", "zeros")):
+        found = json.loads(cockpit("plugins", *words, "--json").out)["plugins"]
+        assert "my-hashes" in [each["name"] for each in found]
+        assert "cfd" not in [each["name"] for each in found]
+    nothing = cockpit("plugins", "list", "hashes", "--kind", "llm")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert "no plugin fits hashes and llm" in nothing.err
+
+
+def test_a_page_says_what_can_be_chosen(cockpit, own: Path) -> None:
+    cockpit("plugins", "new", "fresh")
+    page = cockpit("plugins", "show", "fresh").out
+    assert page.startswith("fresh: Fresh\n")
+    assert "Shows      field temperature, chart of mean_temperature\n" in page
+    assert str(own / "fresh") in page
+    assert "--conduction Share of a difference" in page
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
