@@ -31,6 +31,7 @@ from cockpit.model.documents import (
 )
 from cockpit.model.job import (
     ENDED_STATES,
+    ArrayMember,
     Cell,
     FamilyMember,
     Job,
@@ -49,6 +50,7 @@ __all__ = [
     "HISTORY_METRICS",
     "SCHEMA",
     "THROTTLE_BITS",
+    "ArrayMember",
     "BoxInfo",
     "Cell",
     "Event",

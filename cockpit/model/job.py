@@ -175,6 +175,8 @@ class Job:
     array: ArrayMember | None = None
     placement: str = ""
     """Why these GPUs, in words."""
+    left: str | None = None
+    """What it left on its GPUs, in words; empty once they were seen to be free, None before."""
     secrets: tuple[str, ...] = ()
     """Names of the variables that only its environment holds the values of."""
 

@@ -149,7 +149,7 @@ async def test_gpus_are_handed_on_in_order_of_submission(bench: Bench) -> None:
     none = await bench.end(await bench.submit("true", gpus=0))
     assert none.state == "COMPLETED"
     assert "1 of 4 free (3 held by jobs)" in big.reason
-    assert small.reason == f"waiting behind job {big.id}"
+    assert small.reason == f"waiting behind job {big.id}: what is free is kept for it"
     await bench.stop(first)
     assert (await bench.reach(big, "RUNNING")).gpus == tuple(uuid(index) for index in range(4))
     assert (await bench.show(small)).state == "PENDING"

@@ -1,11 +1,13 @@
-"""Jobs that start only after others: whether they may, still wait, or never will."""
+"""What a waiting job waits for besides devices: other jobs, its turn in an array, its next attempt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from cockpit.agent.jobs import retries
 from cockpit.agent.jobs.record import Record
 
 RELEASED = "released.json"
@@ -37,6 +39,33 @@ def hold(record: Record, records: Mapping[str, Record]) -> Hold:
     if waits:
         return Hold("wait", f"waiting for job {', '.join(waits)} to complete")
     return Hold("free")
+
+
+class Turns:
+    """How many of each array's jobs may still begin, given how many of them run."""
+
+    def __init__(self, live: Iterable[Record]) -> None:
+        self._running = Counter(
+            record.spec.array.id
+            for record in live
+            if record.spec.array is not None and record.status and not record.over.is_set()
+        )
+
+    def take(self, record: Record) -> Hold:
+        """Whether this job may begin now; if so, it counts as one that runs."""
+        array, most = record.spec.array, record.spec.request.array_parallel
+        if array is None or most is None:
+            return Hold("free")
+        if self._running[array.id] >= most:
+            return Hold("wait", f"waiting: at most {most} of array {array.id}[] run at once")
+        self._running[array.id] += 1
+        return Hold("free")
+
+
+def pause(record: Record, now_s: float) -> Hold:
+    """Whether the pause before the next attempt is over; `now_s` on the monotonic clock."""
+    left_s = record.not_before_s - now_s
+    return Hold("wait", retries.words(record, left_s)) if left_s > 0 else Hold("free")
 
 
 def release(removed: Record, waiting: Mapping[str, Record]) -> None:

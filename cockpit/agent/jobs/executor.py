@@ -43,11 +43,20 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Grant:
+    """The devices that a job was given, by UUID, and why these."""
+
+    gpus: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    placement: str = ""
+
+
+@dataclass(frozen=True)
 class Start:
-    """What is to run, and on which GPUs (UUIDs)."""
+    """What is to run, and on which devices."""
 
     stages: tuple[Stage, ...]
-    gpus: tuple[str, ...]
+    grant: Grant
     time_limit_s: float | None = None
 
 
@@ -131,7 +140,9 @@ class LocalExecutor:
         # The same directory gets the same group, so that a later agent finds it without being told.
         mark = hashlib.sha256(str(directory.path).encode()).hexdigest()[:16]
         return {
-            "gpus": list(start.gpus),
+            "gpus": list(start.grant.gpus),
+            "slices": list(start.grant.slices),
+            "placement": start.grant.placement,
             "grace_s": shim.DEFAULT_GRACE_S,
             "time_limit_s": start.time_limit_s,
             "log": self._log,

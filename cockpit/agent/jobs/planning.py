@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from cockpit.agent.jobs import environments
-from cockpit.agent.jobs.executor import Stage, Start
+from cockpit.agent.jobs.executor import Grant, Stage, Start
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import JobRequest
 
 TIME_LIMIT_MOST_S = 1e10
+PRIORITY_MOST = 1000
+RETRIES_MOST = 100
+ARRAY_MOST = 1000
+INDEX_MOST = 1_000_000_000
 PYTHONS = ("python", "python3")
 
 
@@ -28,6 +31,9 @@ def problem(request: JobRequest) -> str:
         return f"{bad[0]!r} cannot be the name of an environment variable"
     if request.time_limit_s is not None and not 0 < request.time_limit_s < TIME_LIMIT_MOST_S:
         return f"a time limit of {request.time_limit_s:g} s makes no sense: give it more than 0"
+    wrong = _wrong_numbers(request)
+    if wrong:
+        return wrong
     for directory in (request.plugin_directory, request.working_directory):
         if directory is not None and not (
             Path(directory).is_absolute() and Path(directory).is_dir()
@@ -36,8 +42,30 @@ def problem(request: JobRequest) -> str:
     return ""
 
 
-def plan(spec: Spec, directory: JobDirectory, gpus: Sequence[str], sdk: Path, cache: Path) -> Start:
-    """The start of a job on these GPUs (UUIDs). A plugin's `python` is that of its environment."""
+def _wrong_numbers(request: JobRequest) -> str:
+    """What is wrong with the wish for devices, or with how often to run it."""
+    if request.slices and request.gpus not in (0, ()):
+        return "a job has whole GPUs or slices, not both: CUDA sees no GPU beside a slice"
+    memory = request.gpu_memory_bytes
+    if memory is not None and not 0 < memory < 1 << 50:
+        return f"{memory} bytes of GPU memory make no sense: give it more than 0"
+    if not -PRIORITY_MOST <= request.priority <= PRIORITY_MOST:
+        return f"a priority is from -{PRIORITY_MOST} to {PRIORITY_MOST}, not {request.priority}"
+    if not 0 <= request.retries <= RETRIES_MOST:
+        return f"retries are from 0 to {RETRIES_MOST}, not {request.retries}"
+    if len(request.array) > ARRAY_MOST:
+        return f"an array has at most {ARRAY_MOST} jobs, not {len(request.array)}"
+    if len(set(request.array)) != len(request.array):
+        return "the array names an index twice: name each once"
+    if any(not 0 <= index <= INDEX_MOST for index in request.array):
+        return f"the indices of an array are from 0 to {INDEX_MOST}"
+    if request.array_parallel is not None and request.array_parallel < 1:
+        return "an array needs at least one job at once"
+    return ""
+
+
+def plan(spec: Spec, directory: JobDirectory, grant: Grant, sdk: Path, cache: Path) -> Start:
+    """The start of a job on these devices. A plugin's `python` is that of its environment."""
     request = spec.request
     chosen = environments.choose(request.requires, cache, directory.path)
     command = request.command
@@ -48,19 +76,30 @@ def plan(spec: Spec, directory: JobDirectory, gpus: Sequence[str], sdk: Path, ca
         **request.environment,
         **_own_environment(chosen.python, request),
         "PYTHONPATH": _joined(str(sdk), request.environment.get("PYTHONPATH", "")),
-        "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+        "CUDA_VISIBLE_DEVICES": ",".join((*grant.gpus, *grant.slices)),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "COCKPIT_JOB_ID": spec.id,
         "COCKPIT_JOB_DIR": str(directory.path),
         "COCKPIT_PARAMETERS": str(directory.path / "parameters.json"),
         "COCKPIT_EVENTS": str(directory.events),
+        **_array_environment(spec),
     }
     workload = Stage(command, _working_directory(request, directory), environment)
     if chosen.build is None:
-        return Start((workload,), tuple(gpus), request.time_limit_s)
+        return Start((workload,), grant, request.time_limit_s)
     mark = {name: environment[name] for name in ("COCKPIT_JOB_ID", "COCKPIT_JOB_DIR")}
     build = Stage(chosen.build.command, chosen.build.directory, mark, chosen.build.text)
-    return Start((build, workload), tuple(gpus), request.time_limit_s)
+    return Start((build, workload), grant, request.time_limit_s)
+
+
+def _array_environment(spec: Spec) -> dict[str, str]:
+    if spec.array is None:
+        return {}
+    return {
+        "COCKPIT_ARRAY_ID": spec.array.id,
+        "COCKPIT_ARRAY_INDEX": str(spec.array.index),
+        "COCKPIT_ARRAY_SIZE": str(spec.array.size),
+    }
 
 
 def _own_environment(python: str, request: JobRequest) -> dict[str, str]:

@@ -1,27 +1,30 @@
-"""The queue of a box: gives waiting jobs GPUs, starts them, watches them and sees them to their end."""
+"""The queue of a box: gives waiting jobs devices, starts them and sees them to their end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cockpit import paths
-from cockpit.agent.jobs import allocation, dependencies, planning, sdk_copy
+from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
 from cockpit.agent.jobs.accounting import SAVE_EVERY_S, Account
-from cockpit.agent.jobs.executor import Executor
+from cockpit.agent.jobs.allocation import Decision, Waiting, decide
+from cockpit.agent.jobs.board import NEVER, Hold
+from cockpit.agent.jobs.executor import Executor, Grant
+from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.record import Record
+from cockpit.agent.jobs.resources import Resources, Tenancy, survey
 from cockpit.agent.jobs.store import JobStore
+from cockpit.agent.jobs.telling import Teller
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
 
-LOOK_FIRST_S, LOOK_MOST_S = 0.25, 1.0
-"""How often a running job's files are looked at: more often while it reports; never more than four
-times a second, which is also the most often that a job is published."""
+PROCESS_AGE_S = 5.0
+"""How old the list of processes in a snapshot may be, unless the agent says otherwise."""
 
 
 class JobQueue:
@@ -34,22 +37,25 @@ class JobQueue:
         publish: Callable[[Job], None],
         emit: Callable[[Event], None],
         executor: Executor,
+        process_age_s: float = PROCESS_AGE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.records: dict[str, Record] = {}
         """In order of submission."""
         self.live: dict[str, Record] = {}
-        """Those that have not ended, or whose energy was not read since, in order of submission."""
+        """Those that have not ended, or whose devices were not judged since, in order of submission."""
         self.loads: tuple[JobLoad, ...] = ()
         self.known = asyncio.Event()
         """Set once the box was observed."""
-        self._directory, self._box_name = directory, box_name
-        self._publish, self._emit = publish, emit
-        self._executor = executor
+        self.teller = Teller(box_name, publish, emit)
+        self._directory = directory
+        self._executor, self._clock = executor, clock
         self._store = JobStore(directory)
+        self._leaks = leaks.LeakWatch(directory, process_age_s)
+        self._follower = Follower(executor, self._looked, self._end, self._again)
         self._tokens: dict[str, Record] = {}
-        self._box: BoxInfo | None = None
         self._snapshot: Snapshot | None = None
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._surveyed: Resources | None = None
         self._sdk: Path | None = None
 
     # From and to the disk
@@ -58,55 +64,65 @@ class JobQueue:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         paths.make_private(self._directory)
         self._store.sweep()
+        self._leaks.load()
         for spec, directory in self._store.load():
-            record = Record(spec, directory)
+            record = Record(spec, directory, earlier=retries.earlier(directory))
             record.refresh()
+            record.load_grant()
             self._register(record)
-            if record.ended:
+            if record.ended and not retries.due(record):
                 record.over.set()
                 record.load_final()
+                if record.final is None:
+                    self.live[spec.id] = record
+                    self._close_books(record)
             else:
                 self.live[spec.id] = record
                 self._pick_up(record)
-        self._schedule()
+        self.schedule()
 
     def _pick_up(self, record: Record) -> None:
         """Go on with a job that an earlier agent has left, wherever it was."""
         directory = record.directory
         if record.status or self._executor.alive(directory):
-            # A shim that has not written its status yet has its GPUs all the same.
-            record.status = record.status or _provisional(
-                tuple((directory.read("start.json") or {}).get("gpus", ()))
-            )
-            self._watch(record)
-        elif directory.read("cancel.json") is not None:
+            # A shim that has not written its status yet has its devices all the same.
+            record.status = record.status or _provisional()
+            self._follow(record)
+            return
+        # Without a status nothing has run: a start that was cut off is made again.
+        record.grant = Grant()
+        if directory.read("cancel.json") is not None:
             self._bury(record)
             record.over.set()
             self._settle(record)
-        else:
-            # Without a status nothing has run: a start that was cut off is made again.
-            with contextlib.suppress(FileNotFoundError):
-                (directory.path / "start.json").unlink()
+            return
+        with contextlib.suppress(FileNotFoundError):
+            (directory.path / "start.json").unlink()
+        if record.earlier:
+            self._pause(record)
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
-        # Before Python 3.12 wait_for loses a cancellation that comes together with what it waits for.
-        while self._watchers:
-            for task in self._watchers:
-                task.cancel()
-            await asyncio.wait(tuple(self._watchers), timeout=0.5)
+        await self._follower.close()
         for record in self.live.values():
             self._save_account(record)
 
-    async def add(self, request: JobRequest, requeued_from: str | None = None) -> Record:
-        """Write a new job down and start it if it can start. Raises OSError or shutil.Error."""
-        spec, directory = await asyncio.to_thread(self._store.create, request, requeued_from)
-        record = Record(spec, directory)
-        self._register(record)
-        self.live[spec.id] = record
-        self._schedule()
-        self._tell(record)
-        return record
+    async def add(self, request: JobRequest, requeued_from: Record | None = None) -> Record:
+        """Write a new job, or every job of an array, down and start what can start; the first.
+
+        Raises OSError or shutil.Error.
+        """
+        added = []
+        before = (requeued_from.spec.id, requeued_from.spec.array) if requeued_from else ()
+        for spec, directory in await asyncio.to_thread(self._store.create, request, *before):
+            record = Record(spec, directory)
+            self._register(record)
+            self.live[spec.id] = record
+            added.append(record)
+        self.schedule()
+        for record in added:
+            self.teller.tell(record)
+        return added[0]
 
     async def remove(self, record: Record) -> None:
         """Delete a job that has ended. Raises OSError if its directory cannot be deleted."""
@@ -115,66 +131,85 @@ class JobQueue:
         detached = self._store.detach(job_id)
         self.live.pop(job_id, None)
         self.records.pop(job_id, None)
-        if token is not None:
-            self._tokens.pop(token, None)
+        if token is not None and self._tokens.get(token) is record:
+            del self._tokens[token]
         await asyncio.to_thread(shutil.rmtree, detached)
 
     def _register(self, record: Record) -> None:
         self.records[record.spec.id] = record
         if record.spec.request.token is not None:
-            self._tokens[record.spec.request.token] = record
+            self._tokens.setdefault(record.spec.request.token, record)
 
     def by_token(self, token: str | None) -> Record | None:
-        """The job that was submitted with this token before."""
+        """The job, or the first of the array, that was submitted with this token before."""
         return None if token is None else self._tokens.get(token)
 
-    # GPUs
+    # Devices
 
     @property
     def recording(self) -> bool:
         """True when the box is only replayed."""
-        return self._box is not None and self._box.source == "replay"
+        return self.teller.box is not None and self.teller.box.source == "replay"
 
-    def cards(self) -> tuple[allocation.Card, ...]:
-        """The GPUs as they were last observed; none before that."""
-        if self._box is None or self._snapshot is None:
-            return ()
-        return allocation.inventory(self._box, self._snapshot)
+    @property
+    def resources(self) -> Resources:
+        """What the box has, as it was last observed; nothing before that."""
+        if self.teller.box is None or self._snapshot is None:
+            return Resources()
+        if self._surveyed is None:
+            held: dict[str, list[str]] = {}
+            for hold in self._holds():
+                held.setdefault(hold.uuid, []).append(hold.job)
+            tenancy = Tenancy(held, _Ended(self.records), self._leaks.words, leaks.alive)
+            self._surveyed = survey(self.teller.box, self._snapshot, tenancy)
+        return self._surveyed
 
-    def _schedule(self) -> None:
+    def _holds(self) -> list[Hold]:
+        """Every device that is in the hands of a job."""
+        holds = []
+        for key, record in self.live.items():
+            if record.over.is_set() or not record.status:
+                continue
+            limit_s = record.wish.limit_s
+            until_s = NEVER if limit_s is None else (record.started_s or time.time()) + limit_s
+            aside = (record.wish.memory_bytes or 0) if record.wish.shared else None
+            holds += [Hold(key, uuid, until_s, aside) for uuid in record.devices]
+        return holds
+
+    def schedule(self) -> None:
         """Start what can start now, and say of the rest why it waits."""
-        pending = self._free_to_start()
-        if not pending:
+        ready = self._ready()
+        if not ready:
             return
-        taken = {
-            uuid: key
-            for key, record in self.live.items()
-            if not record.over.is_set()
-            for uuid in record.gpus
-        }
-        queue = [allocation.Waiting(key, r.spec.request.gpus) for key, r in pending.items()]
-        for decision in allocation.decide(queue, self.cards(), taken):
-            record = pending[decision.job]
+        queue = [Waiting(record.spec.id, record.wish) for record in ready]
+        for decision in decide(queue, self.resources, self._holds(), time.time()):
+            record = self.live[decision.job]
             reason = decision.reason
-            if decision.gpus is not None:
-                reason = self._start(record, decision.gpus)
-            self._explain(record, reason)
+            if decision.devices is not None:
+                reason = self._start(record, decision)
+            self.teller.explain(record, reason)
 
-    def _free_to_start(self) -> dict[str, Record]:
-        """Those that wait for GPUs only. What waits for a job that failed is cancelled here."""
-        free = {}
+    def _ready(self) -> list[Record]:
+        """Those that wait for devices only, as they are served. What can never start is cancelled."""
+        ready = []
+        now_s = self._clock()
+        turns = dependencies.Turns(self.live.values())
         # A job comes after an earlier one only, so that one pass cancels a whole chain.
-        for key, record in tuple(self.live.items()):
+        for record in tuple(self.live.values()):
             if record.status:
                 continue
             hold = dependencies.hold(record, self.records)
             if hold.kind == "free":
-                free[key] = record
+                hold = dependencies.pause(record, now_s)
+            if hold.kind == "free":
+                hold = turns.take(record)
+            if hold.kind == "free":
+                ready.append(record)
             elif hold.kind == "wait":
-                self._explain(record, hold.reason)
+                self.teller.explain(record, hold.reason)
             else:
                 self._drop(record, hold.reason)
-        return free
+        return sorted(ready, key=lambda record: -record.spec.request.priority)
 
     def _drop(self, record: Record, reason: str) -> None:
         """Cancel a job that can never start; with a disk that takes nothing, try again later."""
@@ -182,102 +217,88 @@ class JobQueue:
             self._executor.cancel(record.directory, 0.0, reason)
             self._bury(record)
         except OSError as error:
-            self._explain(record, f"{reason}; it could not be cancelled yet: {error}")
+            self.teller.explain(record, f"{reason}; it could not be cancelled yet: {error}")
             return
         self._finish(record)
 
-    def _explain(self, record: Record, reason: str) -> None:
-        """Say why a job waits, if that is new."""
-        if record.waiting != reason:
-            record.waiting = reason
-            self._tell(record)
-
-    def _start(self, record: Record, gpus: tuple[str, ...]) -> str:
-        """Start a job on its GPUs; why it could not be, if so (it is tried again)."""
+    def _start(self, record: Record, decision: Decision) -> str:
+        """Start a job on its devices; why it could not be, if so (it is tried again)."""
+        devices = decision.devices or ()
+        grant = Grant(
+            tuple(device.uuid for device in devices if not device.profile),
+            tuple(device.uuid for device in devices if device.profile),
+            decision.why,
+        )
         try:
             if self._sdk is None:
                 self._sdk = sdk_copy.materialise(self._directory)
             cache = paths.cache_dir() / "environments"
-            start = planning.plan(record.spec, record.directory, gpus, self._sdk, cache)
+            start = planning.plan(record.spec, record.directory, grant, self._sdk, cache)
             record.running = self._executor.start(record.directory, start)
         except OSError as error:
             return f"it could not be started yet: {error}"
-        record.status = _provisional(gpus)
-        self._watch(record)
-        where = self._where(gpus)
-        self._say(record, "info", f"started{where}")
+        record.status, record.grant = _provisional(), grant
+        self._follow(record)
+        where = ", ".join(device.name for device in devices)
+        self.teller.say(record, "info", f"started on {where}" if where else "started")
         return ""
 
     # From the start of a job to its end
 
-    def _watch(self, record: Record) -> None:
-        record.account = Account(record.gpus, record.directory.read("accounting.json"))
+    def _follow(self, record: Record) -> None:
+        record.account = Account(record.grant.gpus, record.directory.read("accounting.json"))
         if self._snapshot is not None:
             record.account.observe(self._snapshot, record.started_s or time.time(), None)
         self._count_loads()
-        task = asyncio.create_task(self._follow(record))
-        self._watchers.add(task)
-        task.add_done_callback(self._watchers.discard)
+        self._follower.follow(record)
 
-    async def _follow(self, record: Record) -> None:
-        """Look at a job's files until it has ended, and then let go of what it had."""
-        loop, running = asyncio.get_running_loop(), record.running
-        delay_s = LOOK_FIRST_S
-        if running is not None:
-            loop.add_reader(running.news, _drain, running.news, record.wake)
-        try:
-            while not await self._looked(record):
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(record.wake.wait(), delay_s)
-                # Only a job that was started here has a pipe that tells of its end.
-                quick = record.reported or running is None
-                delay_s = LOOK_FIRST_S if quick else min(1.5 * delay_s, LOOK_MOST_S)
-                record.wake.clear()
-            self._end(record)
-        finally:
-            if running is not None:
-                loop.remove_reader(running.news)
-                os.close(running.news)
-        if running is not None:
-            await asyncio.to_thread(running.process.wait)
-
-    async def _looked(self, record: Record) -> bool:
-        try:
-            return await self._look(record)
-        except OSError:
-            # Too many open files, or a disk that does not answer: neither ends a job.
-            return False
-
-    async def _look(self, record: Record) -> bool:
-        """Take in what is new; True when the job has ended."""
-        alive = self._executor.alive(record.directory)
-        record.refresh()
-        record.reported = record.events().read()
-        if not alive and not record.ended:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._executor.bury, record.directory)
-            record.refresh()
-            if not record.directory.path.exists():
-                gone = {"state": "LOST", "reason": "its directory was deleted"}
-                record.status = {**record.status, **gone, "ended_s": time.time()}
-        if not record.ended:
-            self._tell(record)
+    def _looked(self, record: Record) -> None:
+        self.teller.tell(record)
         self._count_loads()
-        return record.ended
+
+    def _again(self, record: Record) -> None:
+        """An attempt failed and was put aside: wait for the next one."""
+        last = record.earlier[-1]
+        devices = (*last.get("gpus", ()), *last.get("slices", ()))
+        self._leaks.ended(record.spec.id, devices, float(last.get("ended_s", time.time())))
+        self._save_account(record)
+        record.account = None
+        self._pause(record)
+        reason = last.get("reason", "")
+        left_s = record.not_before_s - self._clock()
+        words = f"FAILED: {reason}; {retries.words(record, left_s)}"
+        self.teller.say(record, "warning", words)
+        self._count_loads()
+        self._surveyed = None
+        self.schedule()
+
+    def _pause(self, record: Record) -> None:
+        """How long the next attempt has to wait, of which some may be over already."""
+        pause_s = retries.pause_s(len(record.earlier))
+        gone_s = time.time() - float(record.earlier[-1].get("ended_s", 0.0))
+        record.not_before_s = self._clock() + max(0.0, pause_s - max(0.0, gone_s))
 
     def _end(self, record: Record) -> None:
         self._finish(record)
-        self._schedule()
+        self._surveyed = None
+        self.schedule()
 
     def _finish(self, record: Record) -> None:
         record.over.set()
         record.events().read_all()
         self._count_loads()
-        self._tell(record)
+        self.teller.tell(record)
         severity: Severity = "info" if record.state in ("COMPLETED", "CANCELLED") else "warning"
         reason = str(record.status.get("reason", ""))
-        self._say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
-        if not record.gpus:
+        self.teller.say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
+        self._close_books(record)
+
+    def _close_books(self, record: Record) -> None:
+        """A job is over: what is still to be known is whether its devices are free."""
+        if record.devices:
+            ended_s = record.ended_s or time.time()
+            self._leaks.ended(record.spec.id, record.devices, ended_s)
+        else:
             self._settle(record)
 
     async def stop(self, record: Record, grace_s: float) -> None:
@@ -296,36 +317,48 @@ class JobQueue:
         self._executor.bury(record.directory)
         record.refresh()
 
-    # What it used, and what is told
+    # What it used
 
     def observe(self, box: BoxInfo, snapshot: Snapshot) -> None:
         """Take the newest readings: for the queue, and for the energy of what runs."""
-        self._box, self._snapshot = box, snapshot
+        self.teller.box, self._snapshot = box, snapshot
+        self._surveyed = None
         self.known.set()
-        if not self.live:
-            return
         for record in tuple(self.live.values()):
             self._observe(record, snapshot)
-        self._schedule()
+        held = {hold.uuid for hold in self._holds()}
+        for verdict in self._leaks.observe(snapshot, held):
+            self._judged(verdict)
+        if self.live:
+            self.schedule()
 
     def _observe(self, record: Record, snapshot: Snapshot) -> None:
         if record.account is None or record.started_s is None:
             return
         record.account.observe(snapshot, record.started_s, record.ended_s)
         record.observed_s = snapshot.time_s
-        if record.over.is_set():
-            self._settle(record)
-        elif snapshot.time_s - record.account.saved_s >= SAVE_EVERY_S:
+        if snapshot.time_s - record.account.saved_s >= SAVE_EVERY_S:
             record.account.saved_s = snapshot.time_s
             self._save_account(record)
+
+    def _judged(self, verdict: leaks.Verdict) -> None:
+        """It is known now whether the devices of a job that ended are free."""
+        record = self.records.get(verdict.job)
+        if record is None:
+            return
+        record.left = verdict.text
+        if verdict.text:
+            self.teller.say(record, "warning", verdict.text)
+        if record.over.is_set() and record.spec.id in self.live:
+            self._settle(record)
 
     def _settle(self, record: Record) -> None:
         """The accounts of a job that has ended are closed: it is history now."""
         del self.live[record.spec.id]
         self._save_account(record)
         with contextlib.suppress(OSError):
-            record.keep_final(self._box_name, self._price())
-        self._tell(record)
+            self.teller.keep_final(record)
+        self.teller.tell(record)
 
     def _save_account(self, record: Record) -> None:
         if record.account is not None:
@@ -334,43 +367,23 @@ class JobQueue:
 
     def _count_loads(self) -> None:
         self.loads = tuple(
-            JobLoad(key, record.pid, record.gpus)
+            JobLoad(key, record.pid, record.devices)
             for key, record in self.live.items()
             if record.pid is not None and not record.over.is_set()
         )
 
-    def show(self, record: Record) -> Job:
-        """The job as it is now."""
-        return record.job(self._box_name, self._price())
 
-    def _price(self) -> float | None:
-        return self._box.price_per_kwh if self._box else None
+class _Ended:
+    """The ids of the jobs that are over, as a collection that is never built."""
 
-    def _tell(self, record: Record) -> None:
-        job = self.show(record)
-        if not record.same_as_published(job):
-            record.published = job
-            self._publish(job)
+    def __init__(self, records: dict[str, Record]) -> None:
+        self._records = records
 
-    def _say(self, record: Record, severity: Severity, text: str) -> None:
-        words = f"Job {record.spec.id} ({record.spec.request.name}) {text}"
-        self._emit(Event(0, time.time(), "job", severity, words, job=record.spec.id))
-
-    def _where(self, gpus: tuple[str, ...]) -> str:
-        indices = [str(card.index) for card in self.cards() if card.uuid in gpus]
-        return f" on GPU {', '.join(indices)}" if indices else ""
+    def __contains__(self, job: object) -> bool:
+        record = self._records.get(str(job))
+        return record is not None and record.over.is_set()
 
 
-def _provisional(gpus: tuple[str, ...]) -> dict[str, object]:
+def _provisional() -> dict[str, object]:
     """The status of a job whose shim has not written its own yet."""
-    return {"state": "RUNNING", "gpus": list(gpus), "started_s": time.time(), "reason": "starting"}
-
-
-def _drain(descriptor: int, wake: asyncio.Event) -> None:
-    """The shim wrote its status, or is gone."""
-    wake.set()
-    try:
-        if not os.read(descriptor, 4096):
-            asyncio.get_running_loop().remove_reader(descriptor)
-    except BlockingIOError:
-        pass
+    return {"state": "RUNNING", "started_s": time.time(), "reason": "starting"}

@@ -6,12 +6,14 @@ import asyncio
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cockpit import codec
 from cockpit.agent.jobs.accounting import Account, cost
 from cockpit.agent.jobs.events import EventTail
-from cockpit.agent.jobs.executor import Running
+from cockpit.agent.jobs.executor import Grant, Running
+from cockpit.agent.jobs.resources import Wish, wish_of
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import ENDED_STATES, Job
 
@@ -26,6 +28,16 @@ class Record:
     """The last `status.json`; empty while the job waits, provisional until the shim has written."""
     waiting: str = ""
     """Why it has not started, while it waits."""
+    grant: Grant = field(default_factory=Grant)
+    """The devices that it has, or had."""
+    earlier: list[dict[str, Any]] = field(default_factory=list)
+    """The last status of each attempt before this one."""
+    trying_again: bool = False
+    """Set while an attempt that failed is put aside: the job has ended for nobody else."""
+    not_before_s: float = 0.0
+    """On the monotonic clock: when the next attempt may start."""
+    left: str | None = None
+    """What it left on its devices, in words; empty once they were seen to be free."""
     running: Running | None = None
     """Its process, if this agent started it."""
     tail: EventTail | None = None
@@ -48,6 +60,29 @@ class Record:
             # Damaged, yet it tells that the job was started: it must never be started again.
             self.status = {"state": "RUNNING", "reason": "its status.json cannot be read"}
 
+    def load_grant(self) -> None:
+        """Read again which devices it was given at its start."""
+        start = self.directory.read("start.json") or self.status
+        self.grant = Grant(
+            tuple(start.get("gpus", ())), tuple(start.get("slices", ())), start.get("placement", "")
+        )
+
+    def begin_again(self) -> None:
+        """The present attempt is history, and the job waits for its next one."""
+        self.earlier.append({**self.status, "slices": self.grant.slices})
+        self.status, self.grant, self.running, self.left = {}, Grant(), None, None
+        self.trying_again = False
+
+    @cached_property
+    def wish(self) -> Wish:
+        """What it needs to start."""
+        return wish_of(self.spec.request)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return len(self.earlier) + 1
+
     @property
     def state(self) -> str:
         return str(self.status.get("state", "PENDING"))
@@ -57,8 +92,9 @@ class Record:
         return self.state in ENDED_STATES
 
     @property
-    def gpus(self) -> tuple[str, ...]:
-        return tuple(self.status.get("gpus", ()))
+    def devices(self) -> tuple[str, ...]:
+        """UUIDs of the GPUs and slices that it has, or had."""
+        return (*self.grant.gpus, *self.grant.slices)
 
     @property
     def started_s(self) -> float | None:
@@ -96,19 +132,22 @@ class Record:
         if self.final is not None:
             return self.final
         request, status, tail = self.spec.request, self.status, self.events()
+        if self.trying_again:
+            status = {**status, "state": "COMPLETING", "exit_code": None, "ended_s": None}
         energy_j = self.account.energy_j if self.account else None
         return Job(
             id=self.spec.id,
             name=request.name,
             plugin=request.plugin,
             command=request.command,
-            state=self.state,  # type: ignore[arg-type]
+            state=status.get("state", "PENDING"),
             reason=str(status.get("reason", "")) if status else self.waiting,
             box=box_name,
-            gpus=self.gpus,
+            gpus=self.grant.gpus,
+            slices=self.grant.slices,
             submitted_s=self.spec.submitted_s,
             started_s=self.started_s,
-            ended_s=self.ended_s,
+            ended_s=status.get("ended_s"),
             exit_code=status.get("exit_code"),
             progress=tail.progress,
             metrics=dict(tail.metrics),
@@ -128,13 +167,27 @@ class Record:
             requeued_from=self.spec.requeued_from,
             time_limit_s=request.time_limit_s,
             after=request.after,
+            priority=request.priority,
+            shared=request.shared,
+            gpu_memory_bytes=request.gpu_memory_bytes,
+            retries=request.retries,
+            attempt=self.attempt,
+            array=self.spec.array,
+            placement=self.grant.placement,
+            left=self.left,
         )
 
     def _gpu_seconds(self) -> float | None:
-        if self.started_s is None:
+        if self.started_s is None and not self.earlier:
             return None
-        until_s = self.ended_s or self.observed_s or self.started_s
-        return len(self.gpus) * max(0.0, until_s - self.started_s)
+        begun_s = self.started_s or 0.0
+        until_s = self.ended_s or self.observed_s or begun_s
+        before_s: float = sum(
+            len(status.get("gpus", ())) * max(0.0, status["ended_s"] - status["started_s"])
+            for status in self.earlier
+            if "ended_s" in status and "started_s" in status
+        )
+        return before_s + len(self.grant.gpus) * max(0.0, until_s - begun_s)
 
     def keep_final(self, box_name: str, price_per_kwh: float | None) -> None:
         """Write down how the job looked last, so that no later start has to read all its events."""
@@ -152,7 +205,7 @@ class Record:
             self.final = None
         if self.final is None:
             self.events().read_all()
-            self.account = Account(self.gpus, self.directory.read("accounting.json"))
+            self.account = Account(self.grant.gpus, self.directory.read("accounting.json"))
 
     def same_as_published(self, job: Job) -> bool:
         """True if nobody needs to hear of `job`: a log that grew alone is no news."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cockpit import codec
-from cockpit.agent.jobs import allocation, contents, planning, reading
+from cockpit.agent.jobs import contents, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.record import Record
+from cockpit.agent.jobs.resources import refusal, wish_of
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
@@ -85,7 +86,7 @@ class JobService:
             raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
         return await self._enter(request)
 
-    async def _enter(self, request: JobRequest, requeued_from: str | None = None) -> Job:
+    async def _enter(self, request: JobRequest, requeued_from: Record | None = None) -> Job:
         problem = planning.problem(request)
         if problem:
             raise RpcError(INVALID_PARAMS, problem)
@@ -95,7 +96,7 @@ class JobService:
             if known is None:
                 await self._refuse_impossible(request)
                 known = await self._create(request, requeued_from)
-        return self._queue.show(known)
+        return self._queue.teller.show(known)
 
     async def _refuse_impossible(self, request: JobRequest) -> None:
         if self._queue.recording:
@@ -107,7 +108,8 @@ class JobService:
                 f"there is no job {unknown[0]} here that {request.name} could come after",
                 "`cockpit jobs` lists them.",
             )
-        if request.gpus in (0, ()):
+        wish = wish_of(request)
+        if wish.empty:
             return
         try:
             await asyncio.wait_for(self._queue.known.wait(), FIRST_READING_S)
@@ -115,11 +117,11 @@ class JobService:
             raise RpcError(
                 REFUSED, "this box has not read its GPUs yet", "Try again in a moment."
             ) from None
-        refusal = allocation.refusal(request.gpus, self._queue.cards())
-        if refusal:
-            raise RpcError(REFUSED, f"{request.name} cannot run here: {refusal}")
+        problem = refusal(wish, self._queue.resources)
+        if problem:
+            raise RpcError(REFUSED, f"{request.name} cannot run here: {problem}")
 
-    async def _create(self, request: JobRequest, requeued_from: str | None) -> Record:
+    async def _create(self, request: JobRequest, requeued_from: Record | None) -> Record:
         try:
             return await self._queue.add(request, requeued_from)
         except (OSError, shutil.Error) as error:
@@ -129,10 +131,10 @@ class JobService:
 
     async def _list(self, _: dict[str, Any]) -> dict[str, Any]:
         records = reversed(self._queue.records.values())
-        return {"jobs": [self._queue.show(record) for record in records]}
+        return {"jobs": [self._queue.teller.show(record) for record in records]}
 
     async def _show(self, params: dict[str, Any]) -> Job:
-        return self._queue.show(self._find(params))
+        return self._queue.teller.show(self._find(params))
 
     async def _stop(self, params: dict[str, Any]) -> Job:
         record = self._find(params)
@@ -143,7 +145,7 @@ class JobService:
             await self._queue.stop(record, float(grace_s))
         except OSError as error:
             raise RpcError(REFUSED, f"job {record.spec.id} could not be stopped: {error}") from None
-        return self._queue.show(record)
+        return self._queue.teller.show(record)
 
     async def _remove(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find_ended(params)
@@ -163,7 +165,7 @@ class JobService:
             # The plugin may have been changed or deleted since: this job keeps what that one had.
             request = replace(request, plugin_directory=str(record.directory.code))
         request = replace(request, token=token, after=())
-        return await self._enter(request, record.spec.id)
+        return await self._enter(request, record)
 
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
         return reading.log(self._find(params), params)

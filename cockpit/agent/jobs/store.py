@@ -8,9 +8,10 @@ Inside `DIRECTORY/<id>/`:
 | `spec.json` | the agent, once | what was asked for, and when |
 | `code/` | the agent, once | the plugin's folder as it was at submit |
 | `parameters.json` | the agent, once | what `COCKPIT_PARAMETERS` points to |
-| `start.json` | the agent, holding the lock | the commands, environment and GPUs of the start |
+| `start.json` | the agent, holding the lock | the commands, environment and devices of the start |
 | `cancel.json` | the agent | that the end was asked for, and with what grace |
 | `released.json` | the agent | that the job which this one comes after completed, and is removed |
+| `attempts/N.json` | the agent, holding the lock | the last status of attempt N, which failed |
 | `status.json` | whoever holds `lock`: the shim while it lives | state, exit code, times |
 | `output.log` | the job itself | its stdout and stderr |
 | `events.jsonl`, `frames/`, `images/` | the job itself | what `cockpit.sdk` reports |
@@ -26,16 +27,18 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cockpit import codec
 from cockpit.agent.jobs import shim
-from cockpit.model import JobRequest
+from cockpit.model import ArrayMember, JobRequest
 
 REMOVED = ".removed"
 """Ends the name of a directory that is being deleted: it is no job any more."""
+PREPARED = "prepared.json"
+"""What becomes `spec.json` once every job of a submission is on disk."""
 NOT_COPIED = ("__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", "node_modules")
 
 
@@ -47,6 +50,8 @@ class Spec:
     submitted_s: float
     request: JobRequest
     requeued_from: str | None = None
+    array: ArrayMember | None = None
+    """Of a member of an array; its request is that of one job."""
 
 
 class JobDirectory:
@@ -66,6 +71,18 @@ class JobDirectory:
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace `name` at once, and for good."""
         shim.write_json(str(self.path), name, value)
+
+    def spec(self) -> Spec | None:
+        """What was asked for; None if this is no job (yet)."""
+        try:
+            return codec.loads(Spec, self.read("spec.json"))
+        except ValueError:
+            return None
+
+    def make_real(self) -> None:
+        """From now on this directory is a job."""
+        (self.path / PREPARED).rename(self.path / "spec.json")
+        shim.sync_directory(str(self.path))
 
     def log_bytes(self) -> int:
         """Size of the log; 0 before there is one."""
@@ -90,43 +107,73 @@ class JobStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._last: int | None = None
+        """The highest number that was ever used, once it was looked for."""
 
     def create(
-        self, request: JobRequest, requeued_from: str | None = None
-    ) -> tuple[Spec, JobDirectory]:
-        """Make a new job's directory, its plugin folder copied; it exists once this returns.
+        self,
+        request: JobRequest,
+        requeued_from: str | None = None,
+        member: ArrayMember | None = None,
+    ) -> list[tuple[Spec, JobDirectory]]:
+        """Make a new job's directory, or one for each job of an array; they exist once this returns.
 
-        Raises OSError if the plugin folder cannot be read or the disk takes no more.
+        `member` is the place in an array of a job that runs again by itself. Raises OSError if the
+        plugin folder cannot be read or the disk takes no more: then none of them exists.
         """
-        job_id, directory = self._allocate()
+        found = self._allocate(max(1, len(request.array)))
+        ids = [directory.path.name for directory in found]
+        members = [member and replace(member, id=ids[0])]
+        if request.array:
+            size = len(request.array)
+            members = [ArrayMember(ids[0], index, size) for index in request.array]
+        one, now_s = replace(request, array=()), time.time()
+        specs = [
+            Spec(job_id, now_s, one, requeued_from, array)
+            for job_id, array in zip(ids, members, strict=True)
+        ]
+        jobs = list(zip(specs, found, strict=True))
         try:
-            if request.plugin_directory is not None:
-                ignore = shutil.ignore_patterns(*NOT_COPIED)
-                shutil.copytree(request.plugin_directory, directory.code, ignore=ignore)
-            directory.frames.mkdir(mode=0o700)
-            directory.log.touch(mode=0o600)
-            directory.events.touch(mode=0o600)
-            directory.write("parameters.json", dict(request.parameters))
-            spec = Spec(job_id, time.time(), request, requeued_from)
-            # Written last: a directory without it is no job.
-            directory.write("spec.json", json.loads(codec.dumps(spec)))
+            for spec, directory in jobs:
+                self._fill(directory, request)
+                directory.write(PREPARED, json.loads(codec.dumps(spec)))
             shim.sync_directory(str(self.directory))
+            # Made real at this moment, an array as a whole: `_finish` does the rest after a crash.
+            found[0].make_real()
         except (OSError, shutil.Error):
-            shutil.rmtree(directory.path, ignore_errors=True)
+            for directory in found:
+                shutil.rmtree(directory.path, ignore_errors=True)
             raise
-        return spec, directory
+        for directory in found[1:]:
+            directory.make_real()
+        return jobs
 
-    def _allocate(self) -> tuple[str, JobDirectory]:
-        """The next free number; making its directory is what takes it."""
-        number = max(self._removed_last(), *self._numbers(), 0) + 1
-        while True:
-            path = self.directory / str(number)
+    def _fill(self, directory: JobDirectory, request: JobRequest) -> None:
+        if request.plugin_directory is not None:
+            ignore = shutil.ignore_patterns(*NOT_COPIED)
+            shutil.copytree(request.plugin_directory, directory.code, ignore=ignore)
+        directory.frames.mkdir(mode=0o700)
+        directory.log.touch(mode=0o600)
+        directory.events.touch(mode=0o600)
+        directory.write("parameters.json", dict(request.parameters))
+
+    def _allocate(self, count: int) -> list[JobDirectory]:
+        """The next free numbers in a row; making their directories is what takes them."""
+        if self._last is None:
+            self._last = max(self._removed_last(), *self._numbers(), 0)
+        made: list[JobDirectory] = []
+        while len(made) < count:
+            self._last += 1
+            path = self.directory / str(self._last)
             try:
                 path.mkdir(mode=0o700)
             except FileExistsError:
-                number += 1
+                for directory in made:
+                    directory.path.rmdir()
+                made = []
                 continue
-            return str(number), JobDirectory(path)
+            made.append(JobDirectory(path))
+        return made
 
     def _numbers(self) -> Iterator[int]:
         for entry in os.scandir(self.directory):
@@ -156,8 +203,19 @@ class JobStore:
         found = []
         for number in sorted(self._numbers()):
             directory = JobDirectory(self.directory / str(number))
-            try:
-                found.append((codec.loads(Spec, directory.read("spec.json")), directory))
-            except ValueError:
-                continue
+            spec = directory.spec() or self._finish(directory)
+            if spec is not None:
+                found.append((spec, directory))
         return found
+
+    def _finish(self, directory: JobDirectory) -> Spec | None:
+        """A member of an array whose submission was cut off: real if the array's first job is."""
+        try:
+            spec = codec.loads(Spec, directory.read(PREPARED))
+        except ValueError:
+            return None
+        if spec.array is None or not (self.directory / spec.array.id / "spec.json").exists():
+            shutil.rmtree(directory.path, ignore_errors=True)
+            return None
+        directory.make_real()
+        return spec

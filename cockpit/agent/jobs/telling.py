@@ -1,0 +1,49 @@
+"""What is told of jobs: to every client that listens, and as events of the box."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from cockpit.agent.jobs.record import Record
+from cockpit.model import BoxInfo, Event, Job, Severity
+
+
+class Teller:
+    """Shows jobs as they are now and publishes each change once."""
+
+    def __init__(
+        self, box_name: str, publish: Callable[[Job], None], emit: Callable[[Event], None]
+    ) -> None:
+        self.box: BoxInfo | None = None
+        self._box_name = box_name
+        self._publish, self._emit = publish, emit
+
+    def show(self, record: Record) -> Job:
+        """The job as it is now."""
+        return record.job(self._box_name, self._price())
+
+    def tell(self, record: Record) -> None:
+        """Publish a job if there is news of it."""
+        job = self.show(record)
+        if not record.same_as_published(job):
+            record.published = job
+            self._publish(job)
+
+    def explain(self, record: Record, reason: str) -> None:
+        """Say why a job waits, if that is new."""
+        if record.waiting != reason:
+            record.waiting = reason
+            self.tell(record)
+
+    def say(self, record: Record, severity: Severity, text: str) -> None:
+        """Make an event of something that happened to a job."""
+        words = f"Job {record.spec.id} ({record.spec.request.name}) {text}"
+        self._emit(Event(0, time.time(), "job", severity, words, job=record.spec.id))
+
+    def keep_final(self, record: Record) -> None:
+        """Write down how an ended job looks for ever. Raises OSError."""
+        record.keep_final(self._box_name, self._price())
+
+    def _price(self) -> float | None:
+        return self.box.price_per_kwh if self.box else None
