@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from cockpit.client import Update
 from cockpit.errors import CockpitError
 from cockpit.model import ENDED_STATES, Job, Snapshot
 from cockpit.tui import job_facts
 from cockpit.tui.keys import bindings
+from cockpit.tui.live import News
 from cockpit.tui.screens.jobs import ask_to_stop, job_power
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.field import FieldView
@@ -105,10 +105,10 @@ class JobScreen(ListingScreen):
     def on_resize(self, event: events.Resize) -> None:
         self._show_tab(self._tab)
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Figures go on with each snapshot, and whenever this job says something."""
-        mine = isinstance(update, Job) and update.id == self.job_id
-        if self.ready and (mine or isinstance(update, Snapshot)):
+        mine = isinstance(news, tuple) and any(job.id == self.job_id for job in news)
+        if self.ready and (mine or isinstance(news, Snapshot)):
             self.refill()
 
     # What is shown
@@ -210,7 +210,7 @@ class JobScreen(ListingScreen):
     async def _follow(self) -> None:
         try:
             if self.job is None:
-                self.app.live.jobs[self.job_id] = await self.app.box.job(self.job_id)
+                self.app.live.take(await self.app.box.job(self.job_id))
             self.refill()
         except CockpitError as error:
             self._gone = str(error)
