@@ -41,6 +41,7 @@ METHODS: dict[str, str] = {
     "job.submit": "JobRequest → Job",
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
+    "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
     "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"

@@ -49,7 +49,7 @@ class JobList:
     def look(self, now: Now) -> None:
         """Take the newest figures of the GPUs."""
         self.now = now
-        self._watts = {gpu.uuid: gpu.power_w for gpu in now.gpus if gpu.power_w is not None}
+        self._watts = watts_of(now.gpus)
         self._slots = {
             part.uuid: f"{gpu.index}:{part.profile.split('.')[0]}"
             for gpu in now.gpus
@@ -116,10 +116,7 @@ class JobList:
 
     def power_w(self, job: Job) -> float | None:
         """What its whole GPUs draw now; None if it has ended or none can be read."""
-        if job.state in ENDED_STATES:
-            return None
-        powers = [self._watts[uuid] for uuid in job.gpus if uuid in self._watts]
-        return sum(powers) if powers else None
+        return power_of(job, self._watts)
 
     def where(self, job: Job) -> str:
         """`0-3`, or `7:1g` for a slice of GPU 7; the em dash for nothing."""
@@ -250,6 +247,19 @@ def _held(members: Sequence[Job], field: str) -> tuple[str, ...]:
 def _sum(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def watts_of(gpus: Iterable[Gpu]) -> dict[str, float]:
+    """UUID → what that GPU draws now, of those that can be read."""
+    return {gpu.uuid: gpu.power_w for gpu in gpus if gpu.power_w is not None}
+
+
+def power_of(job: Job, watts: Mapping[str, float]) -> float | None:
+    """What the whole GPUs of a job draw now; None if it has ended or none can be read."""
+    if job.state in ENDED_STATES:
+        return None
+    powers = [watts[uuid] for uuid in job.gpus if uuid in watts]
+    return sum(powers) if powers else None
 
 
 def share_done(job: Job) -> float | None:

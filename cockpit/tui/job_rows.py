@@ -12,7 +12,8 @@ from cockpit.tui.widgets.scale import duration
 
 COLUMNS: tuple[Column, ...] = (
     Column("id", 7),
-    Column("name", 12, flex=True),
+    Column("name", 12, flex=1),
+    Column("plugin", 12, drop=7),
     Column("state", 13),
     Column("GPUs", 7),
     Column("progress", 14),
@@ -20,10 +21,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("time", 8, right=True, drop=2),
     Column("power", 7, right=True),
     Column("energy", 9, right=True, drop=3),
-    Column("cost", 9, right=True, drop=4),
-    Column("plugin", 12, drop=7),
+    Column("cost", 8, right=True, drop=4),
     Column("submitted", 12, right=True, drop=6),
-    Column("reason", 18, flex=True, drop=5),
+    Column("reason", 18, flex=3, drop=5, gap=2),
 )
 _BAR = " ▏▎▍▌▋▊▉█"
 _FOLDED, _UNFOLDED = "▸", "▾"
@@ -49,24 +49,30 @@ def job_row(listed: JobList, job: Job, unfolded: frozenset[str]) -> Row:
     mark, ink = phrases.JOB_MARKS[job.state]
     ended = job.state in ENDED_STATES
     figure = "muted" if ended else "text"
+    now_s = listed.now.time_s
     return Row(
         job.id,
         (
             _id(listed, job, unfolded),
             (job.name if job.array is None else f"└ {job.name}", "muted" if ended else "text bold"),
+            _figure(job.plugin or phrases.NONE, "muted"),
             (f"{mark} {job.state}", ink),
-            (listed.where(job), figure),
+            _figure(listed.where(job), figure),
             _progress(listed, job),
-            (_short(left_s(job)), "text"),
-            (_short(phrases.elapsed(job, listed.now.time_s)), "muted"),
-            (phrases.power(listed.power_w(job)), "text"),
-            (phrases.energy(job.energy_j), figure),
-            (money(job.cost, listed.now.currency), figure),
-            (job.plugin or phrases.NONE, "muted"),
-            (phrases.clock(job.submitted_s, listed.now.time_s), "muted"),
+            _figure(_short(left_s(job)), "text"),
+            _figure(_short(phrases.elapsed(job, now_s)), "muted"),
+            _figure(phrases.power(listed.power_w(job)), "text"),
+            _figure(phrases.energy(job.energy_j), figure),
+            _figure(money(job.cost, listed.now.currency), figure),
+            (phrases.clock(job.submitted_s, now_s), "muted"),
             (job.reason, "muted"),
         ),
     )
+
+
+def _figure(text: str, ink: str) -> Span:
+    """What is not there, or not yet, stays in the background."""
+    return (text, "faint" if text == phrases.NONE else ink)
 
 
 def _id(listed: JobList, job: Job, unfolded: frozenset[str]) -> Cell:
@@ -108,7 +114,7 @@ def totals(listed: JobList, jobs: Iterable[Job]) -> tuple[Span, ...]:
         (f"   {ended} ended", "muted"),
     ]
     if failed:
-        spans.append((f", {failed} of them badly", "error"))
+        spans.append((f", {failed} of them failed", "error"))
     spans += [(f"   {text}", ink) for text, ink in sums(listed, running, jobs)]
     return tuple(spans)
 

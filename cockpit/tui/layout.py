@@ -15,14 +15,16 @@ Cell = str | Span | tuple[Span, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `width` cells, or what is left for the one with `flex`."""
+    """One column of `width` cells; those with `flex` share what is left, by its weight."""
 
     name: str
     width: int = 0
     right: bool = False
-    flex: bool = False
+    flex: int = 0
     drop: int = 0
     """Above 0: may be left out when there is no room, the highest first."""
+    gap: int = 1
+    """Cells before it, unless it is the first."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +94,23 @@ def fitted(spans: tuple[Span, ...], width: int, right: bool) -> list[Span]:
 
 
 def widths(columns: Sequence[Column], total: int) -> list[int]:
-    """The cells of each column in `total`, one between two; 0 for those left out."""
+    """The cells of each column in `total`, with the gaps between them; 0 for those left out."""
     shown = list(columns)
 
     def least(columns: list[Column]) -> int:
-        return sum(max(column.width, 1) for column in columns) + len(columns) - 1
+        return sum(max(column.width, 1) + column.gap for column in columns) - columns[0].gap
 
     for column in sorted(columns, key=lambda column: -column.drop):
         if column.drop and least(shown) > total:
             shown.remove(column)
-    spare = total - least(shown)
-    flexible = sum(column.flex for column in shown)
+    spare = max(total - least(shown), 0)
+    weights = sum(column.flex for column in shown)
     result: list[int] = []
     for column in columns:
         if column not in shown:
             result.append(0)
         elif column.flex:
-            result.append(max(column.width, 1) + max(spare, 0) // flexible)
+            result.append(max(column.width, 1) + spare * column.flex // weights)
         else:
             result.append(max(column.width, 1))
     return result

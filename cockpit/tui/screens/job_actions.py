@@ -40,16 +40,6 @@ class JobActions(ListingScreen):
             question = Confirm(f"Run {len(chosen)} jobs again?", _named(chosen), "Run them")
             self._ask(question, chosen, self._requeue, "run again")
 
-    def action_again(self) -> None:
-        """Open the form with what the job was launched with, to change something."""
-        chosen = list(self.chosen_jobs())
-        if len(chosen) != 1:
-            self._refuse("one job is launched again with changes at a time", chosen)
-        elif chosen[0].plugin is None:
-            self._refuse(f"job #{chosen[0].id} is a command, not a plugin: R runs it again", chosen)
-        else:
-            self.app.launch_again(chosen[0].id)
-
     def action_remove(self) -> None:
         """Delete those that have ended, with log and pictures, after a question."""
         chosen = self._fitting(lambda job: job.state in ENDED_STATES, "has not ended yet")
@@ -86,7 +76,11 @@ class JobActions(ListingScreen):
             self.notify(why[0].upper() + why[1:], severity="warning", timeout=4)
 
     def _ask(
-        self, question: Confirm, jobs: Sequence[Job], deed: Callable[[Job], Awaitable[str]], word: str
+        self,
+        question: Confirm,
+        jobs: Sequence[Job],
+        deed: Callable[[Job], Awaitable[str]],
+        word: str,
     ) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
@@ -94,9 +88,7 @@ class JobActions(ListingScreen):
 
         self.app.push_screen(question, answered)
 
-    def _start(
-        self, jobs: Sequence[Job], deed: Callable[[Job], Awaitable[str]], word: str
-    ) -> None:
+    def _start(self, jobs: Sequence[Job], deed: Callable[[Job], Awaitable[str]], word: str) -> None:
         self.run_worker(self._do(jobs, deed, word), group="jobs")
 
     async def _do(

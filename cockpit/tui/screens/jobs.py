@@ -30,7 +30,8 @@ class JobsScreen(JobActions):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("jobs")]
     DEFAULT_CSS = """
     JobsScreen #body { height: 1fr; padding: 0 1; }
-    JobsScreen #summary { height: 1; margin-bottom: 1; }
+    JobsScreen #summary { height: 1; }
+    JobsScreen.-tall #summary { margin-bottom: 1; }
     JobsScreen #detail { height: 1; }
     JobsScreen.-tall #detail { margin-top: 1; }
     """

@@ -196,7 +196,7 @@ class Table(ScrollView, Inked, can_focus=False):
             if width and at <= x <= at + width:
                 self.post_message(self.HeaderClicked(self, column.name))
                 return
-            at += width + 1 if width else 0
+            at += width + column.gap if width else 0
 
     def _go(self, index: int) -> None:
         index = max(min(index, len(self._keys) - 1), 0)
@@ -224,7 +224,7 @@ class Table(ScrollView, Inked, can_focus=False):
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._room
         if y < self._header:
             return self._strip(self._header_cells(), "header")
         index = y - self._header + self.scroll_offset.y
@@ -252,13 +252,12 @@ class Table(ScrollView, Inked, can_focus=False):
         return ""
 
     def _strip(self, cells: tuple[Cell, ...], place: str) -> Strip:
-        key = (cells, place)
+        key = (cells, place, self._room)
         strip = self._strips.get(key)
         if strip is None:
-            strip = Strip(
-                [Segment(text, self.ink(ink) if ink else None) for text, ink in self._spans(*key)]
-            )
-            strip = strip.adjust_cell_length(self.size.width).apply_style(self._base(place))
+            spans = self._spans(cells, place)
+            strip = Strip([Segment(text, self.ink(ink) if ink else None) for text, ink in spans])
+            strip = strip.adjust_cell_length(self._room).apply_style(self._base(place))
             self._strips[key] = strip
             if len(self._strips) > _KEPT_STRIPS:
                 self._strips.popitem(last=False)
@@ -294,7 +293,7 @@ class Table(ScrollView, Inked, can_focus=False):
             if width <= 0:
                 continue
             if spans:
-                spans.append((" ", ""))
+                spans.append((" " * column.gap, ""))
             spans += fitted(parts(cell), width, column.right)
         return [*self._gutter_spans(place), *spans] if self._gutter else spans
 
@@ -303,10 +302,15 @@ class Table(ScrollView, Inked, can_focus=False):
         return []
 
     def _widths(self) -> list[int]:
-        return widths(self._columns, self.size.width - self._gutter)
+        return widths(self._columns, self._room - self._gutter)
+
+    @property
+    def _room(self) -> int:
+        """Cells of a line: what the scrollbar leaves, if there is one."""
+        return self.scrollable_content_region.width
 
     def _fit(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._keys) + self._header)
+        self.virtual_size = Size(self._room, len(self._keys) + self._header)
 
     def _visible(self) -> range:
         """The places of the rows that can be seen."""
