@@ -41,7 +41,6 @@ METHODS: dict[str, str] = {
     "job.submit": "JobRequest → Job",
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
-    "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
     "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"
@@ -65,6 +64,11 @@ METHODS: dict[str, str] = {
     "job.table": "{id, name, after} → {version, columns: [text], rows: [[text|number|bool|null]],"
     " left_out: rows} or {version}",
     "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
+    "environment.list": "{} → {directory, uv, offline, prebuilt, environments: [{id, path, python,"
+    " requires, family, plugins, packages, size_bytes, built_s, used_s, in_use, notes}]}",
+    "environment.find": "JobRequest → {origin: built|prebuilt|agent, python, id, ready}: where it"
+    " would run",
+    "environment.remove": "{id} → {removed, size_bytes}; only one that no job runs in",
     "simulate.fault": "{gpu: index, kind, clear} → {}; the simulated source only",
     "shutdown": "{} → {}; jobs go on in their shims",
 }

@@ -194,4 +194,6 @@ def make_jobs(agent: Agent, state: Path) -> Jobs:
     """The JobService of this agent."""
     from cockpit.agent.jobs.service import JobService
 
-    return JobService(state / "jobs", agent.box.name, agent.publish_job, agent.emit)
+    return JobService(
+        state / "jobs", agent.box.name, agent.publish_job, agent.emit, settings=agent.settings
+    )

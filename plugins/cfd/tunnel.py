@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import lattice
+import kernels
 import numpy as np
-from flow import Flow
-from slabs import SLAB_CELLS
+from flow import MAX_CELLS, Flow
 
 SPEED = 0.08
 """Of the stream, in cells per step: a Mach number of 0.14."""
@@ -44,10 +43,10 @@ class Tunnel:
                 f" not {self.depth}."
             )
         cells = self.length * self.height * self.depth
-        if cells > SLAB_CELLS:
+        if cells > MAX_CELLS:
             raise ValueError(
                 f"{self.length} × {self.height} × {self.depth} is {cells:,} cells, more than the"
-                f" {SLAB_CELLS:,} possible. Choose a smaller height or depth."
+                f" {MAX_CELLS:,} possible. Choose a smaller height or depth."
             )
         if self.tau < TAU_MINIMUM:
             finest = SPEED * self.diameter * 3 / (TAU_MINIMUM - 0.5)
@@ -96,10 +95,10 @@ class Tunnel:
             squares = squares + (z - (self.depth - 1) / 2) ** 2
         shape = (self.depth, self.height, self.length)
         inside = np.broadcast_to(squares < (self.diameter / 2) ** 2, shape)
-        flags = np.where(inside, lattice.OBSTACLE, lattice.FLUID).astype(np.uint8)
-        flags[:, :, -1] = lattice.OUTLET
-        flags[:, [0, -1], :] = lattice.STREAM
-        flags[:, :, 0] = lattice.STREAM
+        flags = np.where(inside, kernels.OBSTACLE, kernels.FLUID).astype(np.uint8)
+        flags[:, :, -1] = kernels.OUTLET
+        flags[:, [0, -1], :] = kernels.STREAM
+        flags[:, :, 0] = kernels.STREAM
         return flags
 
     def flow(self, device: str = "cpu", ripple: float = 0.05) -> Flow:

@@ -15,6 +15,7 @@ from cockpit.agent.jobs import shim
 from cockpit.agent.jobs.executor import Executor
 from cockpit.agent.jobs.service import JobService
 from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Job, JobRequest, Process, Snapshot
+from cockpit.settings import AgentSettings
 
 DEADLINE_S = 30.0
 
@@ -71,13 +72,19 @@ class Bench:
     def __init__(self, directory: Path, executor: Executor | None = None) -> None:
         self.directory = directory
         self.executor = executor
+        self.settings = AgentSettings()
         self.published: list[Job] = []
         self.events: list[Event] = []
         self.service = self._make()
 
     def _make(self) -> JobService:
         return JobService(
-            self.directory, "test", self.published.append, self.events.append, self.executor
+            self.directory,
+            "test",
+            self.published.append,
+            self.events.append,
+            self.executor,
+            settings=self.settings,
         )
 
     async def start(self, observed: bool = True) -> None:
@@ -85,8 +92,9 @@ class Bench:
         if observed:
             self.service.observe(box(), snapshot())
 
-    async def restart(self, observed: bool = True) -> None:
+    async def restart(self, observed: bool = True, settings: AgentSettings | None = None) -> None:
         await self.service.close()
+        self.settings = settings or self.settings
         self.service = self._make()
         await self.start(observed)
 

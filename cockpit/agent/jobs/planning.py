@@ -6,10 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from cockpit.agent.jobs import environments
+from cockpit import paths
+from cockpit.agent.environments.choice import Environment, choose, need_of
 from cockpit.agent.jobs.executor import Grant, Stage, Start
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import JobRequest
+from cockpit.settings import EnvironmentSettings
 
 TIME_LIMIT_MOST_S = 1e10
 PRIORITY_MOST = 1000
@@ -64,17 +66,27 @@ def _wrong_numbers(request: JobRequest) -> str:
     return ""
 
 
-def plan(spec: Spec, directory: JobDirectory, grant: Grant, sdk: Path, cache: Path) -> Start:
-    """The start of a job on these devices. A plugin's `python` is that of its environment."""
+def plan(
+    spec: Spec,
+    directory: JobDirectory,
+    grant: Grant,
+    sdk: Path,
+    settings: EnvironmentSettings,
+) -> Start:
+    """The start of a job on these devices. A plugin's `python` is that of its environment.
+
+    Raises OSError if the job cannot be led to its environment.
+    """
     request = spec.request
-    chosen = environments.choose(request.requires, cache, directory.path)
+    need = need_of(request, directory.code, settings)
+    chosen = choose(need, settings, environments_dir(), directory.path)
     command = request.command
     if request.plugin is not None and command[0] in PYTHONS:
         command = (chosen.python, *command[1:])
     environment = {
         "PYTHONUNBUFFERED": "1",
         **request.environment,
-        **_own_environment(chosen.python, request),
+        **_activated(chosen, request),
         "PYTHONPATH": _joined(str(sdk), request.environment.get("PYTHONPATH", "")),
         "CUDA_VISIBLE_DEVICES": ",".join((*grant.gpus, *grant.slices)),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
@@ -102,13 +114,18 @@ def _array_environment(spec: Spec) -> dict[str, str]:
     }
 
 
-def _own_environment(python: str, request: JobRequest) -> dict[str, str]:
-    """What makes an isolated environment the one that programs are found in."""
-    if python == sys.executable:
+def environments_dir() -> Path:
+    """Where this user's environments are, whatever agent built them."""
+    return paths.cache_dir() / "environments"
+
+
+def _activated(chosen: Environment, request: JobRequest) -> dict[str, str]:
+    """What makes an environment the one that programs are found in."""
+    if chosen.python == sys.executable:
         return {}
-    binaries = Path(python).parent
     path = request.environment.get("PATH") or os.environ.get("PATH", os.defpath)
-    return {"VIRTUAL_ENV": str(binaries.parent), "PATH": _joined(str(binaries), path)}
+    active = {"PATH": _joined(str(Path(chosen.python).parent), path)}
+    return active if chosen.prefix is None else {"VIRTUAL_ENV": chosen.prefix, **active}
 
 
 def _working_directory(request: JobRequest, directory: JobDirectory) -> str:

@@ -22,6 +22,7 @@ from cockpit.agent.jobs.store import JobStore
 from cockpit.agent.jobs.telling import Teller
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
+from cockpit.settings import AgentSettings
 
 PROCESS_AGE_S = 5.0
 """How old the list of processes in a snapshot may be, unless the agent says otherwise."""
@@ -37,6 +38,7 @@ class JobQueue:
         publish: Callable[[Job], None],
         emit: Callable[[Event], None],
         executor: Executor,
+        settings: AgentSettings,
         process_age_s: float = PROCESS_AGE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -49,7 +51,7 @@ class JobQueue:
         """Set once the box was observed."""
         self.teller = Teller(box_name, publish, emit)
         self._directory = directory
-        self._executor, self._clock = executor, clock
+        self._executor, self._settings, self._clock = executor, settings, clock
         self._store = JobStore(directory)
         self._leaks = leaks.LeakWatch(directory, process_age_s)
         self._follower = Follower(executor, self._looked, self._end, self._again)
@@ -232,8 +234,8 @@ class JobQueue:
         try:
             if self._sdk is None:
                 self._sdk = sdk_copy.materialise(self._directory)
-            cache = paths.cache_dir() / "environments"
-            start = planning.plan(record.spec, record.directory, grant, self._sdk, cache)
+            settings = self._settings.environments
+            start = planning.plan(record.spec, record.directory, grant, self._sdk, settings)
             record.running = self._executor.start(record.directory, start)
         except OSError as error:
             return f"it could not be started yet: {error}"

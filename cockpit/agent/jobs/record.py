@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from cockpit import codec
+from cockpit.agent.environments.order import BUILDING, PROGRESS
 from cockpit.agent.jobs.accounting import Account, cost
 from cockpit.agent.jobs.events import EventTail
 from cockpit.agent.jobs.executor import Grant, Running
@@ -141,7 +142,7 @@ class Record:
             plugin=request.plugin,
             command=request.command,
             state=status.get("state", "PENDING"),
-            reason=str(status.get("reason", "")) if status else self.waiting,
+            reason=self._reason(),
             box=box_name,
             gpus=self.grant.gpus,
             slices=self.grant.slices,
@@ -176,6 +177,15 @@ class Record:
             placement=self.grant.placement,
             left=self.left,
         )
+
+    def _reason(self) -> str:
+        if not self.status:
+            return self.waiting
+        reason = str(self.status.get("reason", ""))
+        # Only the shim writes the status; how far a building is stands beside it.
+        if reason == BUILDING:
+            reason = str((self.directory.read(PROGRESS) or {}).get("text", reason))
+        return reason
 
     def _gpu_seconds(self) -> float | None:
         if self.started_s is None and not self.earlier:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit import codec
+from cockpit.agent.environments.service import EnvironmentService
 from cockpit.agent.jobs import contents, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.queue import JobQueue
@@ -18,6 +19,7 @@ from cockpit.agent.jobs.resources import refusal, wish_of
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
+from cockpit.settings import AgentSettings
 
 FIRST_READING_S = 10.0
 """How long a submission waits for the box to be known."""
@@ -39,14 +41,18 @@ class JobService:
         publish: Callable[[Job], None],
         emit: Callable[[Event], None],
         executor: Executor | None = None,
+        settings: AgentSettings | None = None,
     ) -> None:
-        self._queue = JobQueue(directory, box_name, publish, emit, executor or LocalExecutor())
+        settings = settings or AgentSettings()
+        self._queue = JobQueue(
+            directory, box_name, publish, emit, executor or LocalExecutor(), settings
+        )
+        environments = EnvironmentService(planning.environments_dir(), settings.environments)
         self._submitting = asyncio.Lock()
         self.methods: Mapping[str, Method] = {
             "job.submit": self._submit,
             "job.list": self._list,
             "job.show": self._show,
-            "job.request": self._request,
             "job.stop": self._stop,
             "job.remove": self._remove,
             "job.requeue": self._requeue,
@@ -58,6 +64,7 @@ class JobService:
             "job.image": self._image,
             "job.table": self._table,
             "job.text": self._text,
+            **environments.methods,
         }
 
     async def start(self) -> None:
@@ -136,9 +143,6 @@ class JobService:
 
     async def _show(self, params: dict[str, Any]) -> Job:
         return self._queue.teller.show(self._find(params))
-
-    async def _request(self, params: dict[str, Any]) -> JobRequest:
-        return replace(self._find(params).spec.request, token=None)
 
     async def _stop(self, params: dict[str, Any]) -> Job:
         record = self._find(params)

@@ -15,6 +15,9 @@ Inside `DIRECTORY/<id>/`:
 | `status.json` | whoever holds `lock`: the shim while it lives | state, exit code, times |
 | `output.log` | the job itself | its stdout and stderr |
 | `events.jsonl`, `frames/`, `images/` | the job itself | what `cockpit.sdk` reports |
+| `environment` | whoever found or built it | leads to the Python environment it runs in |
+| `requirements.lock` | the same | every package of that environment, with its version |
+| `building.json`, `explanation.txt` | the build of that environment | how far it is; why it failed |
 | `accounting.json` | the agent | energy so far |
 | `ended.json` | the agent | the job as it was shown last; made again from the others if missing |
 """

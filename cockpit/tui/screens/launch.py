@@ -195,8 +195,7 @@ class LaunchScreen(Screen[None]):
             return
         finally:
             self._launching = False
-        if job.id not in self.app.live.jobs:
-            self.app.live.take(job)
+        self.app.live.jobs.setdefault(job.id, job)
         self.app.pop_screen()
         self.app.open_job(job.id)
 
