@@ -21,6 +21,7 @@ from cockpit.model import (
     JobRequest,
     JobTable,
     JobText,
+    Prospect,
     Series,
     Snapshot,
 )
@@ -196,6 +197,10 @@ class Box:
     async def submit(self, request: JobRequest) -> Job:
         """Queue a job; returns as soon as the agent has it on disk."""
         return decode(Job, await self.call("job.submit", request))
+
+    async def prospect(self, request: JobRequest) -> Prospect:
+        """What would become of a request now: starts, waits or can never run; submits nothing."""
+        return decode(Prospect, await self.call("job.prospect", request))
 
     async def jobs(self) -> tuple[Job, ...]:
         """Every job, newest first."""

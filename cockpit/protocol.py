@@ -39,6 +39,7 @@ METHODS: dict[str, str] = {
     "events": "{since_s, after_id, limit} → {events: [Event], last_id}",
     "process.stop": "{pid, start_ticks, force} → {} (SIGTERM, or SIGKILL with force; your own only)",
     "job.submit": "JobRequest → Job",
+    "job.prospect": "JobRequest → Prospect: what would become of it now; nothing is submitted",
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",

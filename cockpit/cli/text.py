@@ -8,14 +8,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cockpit import codec
+from cockpit import codec, wishes
 from cockpit.errors import UsageError
 from cockpit.model import BoxInfo
 
 DASH = "—"
 GIB = 1 << 30
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def print_json(document: Any) -> None:
@@ -65,20 +63,12 @@ def duration(seconds: float) -> str:
 
 def parse_duration(text: str, option: str) -> float:
     """`90`, `90s`, `15m`, `2h`, `1d12h` as seconds. Raises UsageError that names the option."""
-    if re.fullmatch(r"(\d+(\.\d+)?[smhdw])+", text):
-        total = sum(
-            float(number) * _UNITS[unit]
-            for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhdw])", text)
-        )
-    elif re.fullmatch(r"\d+(\.\d+)?", text):
-        total = float(text)
-    else:
-        total = 0.0
-    if not 0 < total < 1e10:
+    try:
+        return wishes.duration_s(text)
+    except ValueError:
         raise UsageError(
             f"{option}: {text!r} is no length of time", "Write it as 90s, 15m, 2h, 1d12h."
-        )
-    return total
+        ) from None
 
 
 def parse_time(text: str, option: str, now_s: float) -> float:

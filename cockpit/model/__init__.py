@@ -42,6 +42,7 @@ from cockpit.model.job import (
     JobText,
     KernelStat,
     Progress,
+    Prospect,
     Roofline,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "NvLink",
     "Process",
     "Progress",
+    "Prospect",
     "Reason",
     "Roofline",
     "Series",

@@ -237,3 +237,17 @@ class JobRequest:
     """From its start (the building of its environment included): then it is ended as TIMEOUT."""
     after: tuple[str, ...] = ()
     """Ids of jobs: this one starts once all have COMPLETED, and never if one ends otherwise."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What would become of a request that is submitted now."""
+
+    fate: Literal["starts", "waits", "never"]
+    text: str = ""
+    """Why on these devices, why it would wait, or why it can never run here and what could."""
+    gpus: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    """UUIDs of what it would start on; none for one that waits."""
+    builds: bool = False
+    """Whether its environment has to be built first."""

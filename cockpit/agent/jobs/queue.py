@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cockpit import paths
@@ -160,13 +160,13 @@ class JobQueue:
             return Resources()
         if self._surveyed is None:
             held: dict[str, list[str]] = {}
-            for hold in self._holds():
+            for hold in self.holds():
                 held.setdefault(hold.uuid, []).append(hold.job)
             tenancy = Tenancy(held, _Ended(self.records), self._leaks.words, leaks.alive)
             self._surveyed = survey(self.teller.box, self._snapshot, tenancy)
         return self._surveyed
 
-    def _holds(self) -> list[Hold]:
+    def holds(self) -> list[Hold]:
         """Every device that is in the hands of a job."""
         holds = []
         for key, record in self.live.items():
@@ -184,7 +184,7 @@ class JobQueue:
         if not ready:
             return
         queue = [Waiting(record.spec.id, record.wish) for record in ready]
-        for decision in decide(queue, self.resources, self._holds(), time.time()):
+        for decision in decide(queue, self.resources, self.holds(), time.time()):
             record = self.live[decision.job]
             reason = decision.reason
             if decision.devices is not None:
@@ -194,6 +194,17 @@ class JobQueue:
     def _ready(self) -> list[Record]:
         """Those that wait for devices only, as they are served. What can never start is cancelled."""
         ready = []
+        for record, hold in self.standing():
+            if hold.kind == "free":
+                ready.append(record)
+            elif hold.kind == "wait":
+                self.teller.explain(record, hold.reason)
+            else:
+                self._drop(record, hold.reason)
+        return sorted(ready, key=lambda record: -record.spec.request.priority)
+
+    def standing(self) -> Iterator[tuple[Record, dependencies.Hold]]:
+        """Every job that has not started, with what holds it back beside devices."""
         now_s = self._clock()
         turns = dependencies.Turns(self.live.values())
         # A job comes after an earlier one only, so that one pass cancels a whole chain.
@@ -205,13 +216,7 @@ class JobQueue:
                 hold = dependencies.pause(record, now_s)
             if hold.kind == "free":
                 hold = turns.take(record)
-            if hold.kind == "free":
-                ready.append(record)
-            elif hold.kind == "wait":
-                self.teller.explain(record, hold.reason)
-            else:
-                self._drop(record, hold.reason)
-        return sorted(ready, key=lambda record: -record.spec.request.priority)
+            yield record, hold
 
     def _drop(self, record: Record, reason: str) -> None:
         """Cancel a job that can never start; with a disk that takes nothing, try again later."""
@@ -328,7 +333,7 @@ class JobQueue:
         self.known.set()
         for record in tuple(self.live.values()):
             self._observe(record, snapshot)
-        held = {hold.uuid for hold in self._holds()}
+        held = {hold.uuid for hold in self.holds()}
         for verdict in self._leaks.observe(snapshot, held):
             self._judged(verdict)
         if self.live:

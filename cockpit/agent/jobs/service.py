@@ -13,11 +13,12 @@ from cockpit import codec
 from cockpit.agent.environments.service import EnvironmentService
 from cockpit.agent.jobs import contents, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
+from cockpit.agent.jobs.prospects import prospect
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.record import Record
 from cockpit.agent.jobs.resources import refusal, wish_of
 from cockpit.agent.telemetry.source import JobLoad
-from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
+from cockpit.model import BoxInfo, Event, Job, JobRequest, Prospect, Snapshot
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
 from cockpit.settings import AgentSettings
 
@@ -51,6 +52,7 @@ class JobService:
         self._submitting = asyncio.Lock()
         self.methods: Mapping[str, Method] = {
             "job.submit": self._submit,
+            "job.prospect": self._prospect,
             "job.list": self._list,
             "job.show": self._show,
             "job.stop": self._stop,
@@ -88,11 +90,10 @@ class JobService:
         return bool(self._queue.live)
 
     async def _submit(self, params: dict[str, Any]) -> Job:
-        try:
-            request = codec.loads(JobRequest, params)
-        except ValueError as error:
-            raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
-        return await self._enter(request)
+        return await self._enter(_read(params))
+
+    async def _prospect(self, params: dict[str, Any]) -> Prospect:
+        return prospect(self._queue, _read(params))
 
     async def _enter(self, request: JobRequest, requeued_from: Record | None = None) -> Job:
         problem = planning.problem(request)
@@ -227,3 +228,10 @@ class JobService:
                 NOT_FOUND, f"there is no job {job_id} here", "`cockpit jobs` lists them."
             )
         return record
+
+
+def _read(params: dict[str, Any]) -> JobRequest:
+    try:
+        return codec.loads(JobRequest, params)
+    except ValueError as error:
+        raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
