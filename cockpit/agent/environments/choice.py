@@ -76,6 +76,15 @@ def choose(need: Need, settings: EnvironmentSettings, root: Path, job: Path) -> 
     return Environment(str(python), str(place), _stage(order, BUILDING))
 
 
+def to_build(need: Need, settings: EnvironmentSettings, root: Path) -> bool:
+    """Whether the next job with this need would build its environment first."""
+    if need.family is not None and need.family in settings.prebuilt:
+        return False
+    if need.lock is None and not missing(need.requires, installed_here):
+        return False
+    return not catalogue.is_whole(root / key(share(need, catalogue.apart(root, key(need)))))
+
+
 def _stage(order: BuildOrder, text: str) -> Stage:
     command = (sys.executable, "-I", "-c", _START, _PACKAGE_ROOT, order.dumps())
     return Stage(command, order.job, {}, text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from cockpit import paths
-from cockpit.agent.jobs import environments, planning
+from cockpit.agent.environments.choice import need_of, to_build
+from cockpit.agent.jobs import planning
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.resources import refusal, wish_of
@@ -15,7 +15,7 @@ from cockpit.model import JobRequest, Prospect
 
 def prospect(queue: JobQueue, request: JobRequest) -> Prospect:
     """The agent's own decision on a request, without submitting it."""
-    builds = _builds(request)
+    builds = _builds(queue, request)
     never = planning.problem(request) or _impossible(queue, request)
     if never:
         return Prospect("never", never, builds=builds)
@@ -58,6 +58,7 @@ def _impossible(queue: JobQueue, request: JobRequest) -> str:
     return refusal(wish, queue.resources)
 
 
-def _builds(request: JobRequest) -> bool:
-    cache = paths.cache_dir() / "environments"
-    return environments.choose(request.requires, cache, Path()).build is not None
+def _builds(queue: JobQueue, request: JobRequest) -> bool:
+    code = Path(request.plugin_directory or "")
+    need = need_of(request, code, queue.settings.environments)
+    return to_build(need, queue.settings.environments, planning.environments_dir())

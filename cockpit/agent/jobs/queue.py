@@ -51,7 +51,7 @@ class JobQueue:
         """Set once the box was observed."""
         self.teller = Teller(box_name, publish, emit)
         self._directory = directory
-        self._executor, self._settings, self._clock = executor, settings, clock
+        self._executor, self.settings, self._clock = executor, settings, clock
         self._store = JobStore(directory)
         self._leaks = leaks.LeakWatch(directory, process_age_s)
         self._follower = Follower(executor, self._looked, self._end, self._again)
@@ -239,7 +239,7 @@ class JobQueue:
         try:
             if self._sdk is None:
                 self._sdk = sdk_copy.materialise(self._directory)
-            settings = self._settings.environments
+            settings = self.settings.environments
             start = planning.plan(record.spec, record.directory, grant, self._sdk, settings)
             record.running = self._executor.start(record.directory, start)
         except OSError as error:
