@@ -211,6 +211,10 @@ class Box:
         """One job. BoxError with code NOT_FOUND if there is none of that id."""
         return decode(Job, await self.call("job.show", {"id": job_id}))
 
+    async def job_request(self, job_id: str) -> JobRequest:
+        """What a job was submitted with, to launch another like it."""
+        return decode(JobRequest, await self.call("job.request", {"id": job_id}))
+
     async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
         """SIGTERM to the whole tree, SIGKILL after `grace_s`; returns when it is gone."""
         params = {"id": job_id, "grace_s": grace_s}

@@ -42,6 +42,7 @@ METHODS: dict[str, str] = {
     "job.prospect": "JobRequest → Prospect: what would become of it now; nothing is submitted",
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
+    "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
     "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"

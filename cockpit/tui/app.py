@@ -13,13 +13,13 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from cockpit.client import Box, Connected, Update
+from cockpit.client import Box, Connected
 from cockpit.errors import CockpitError
-from cockpit.model import Snapshot
+from cockpit.model import Event, Job, Snapshot
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
 from cockpit.tui.keys import Action, bindings, unknown_actions
-from cockpit.tui.live import Live, LiveScreen
+from cockpit.tui.live import Live, LiveScreen, News
 from cockpit.tui.memory import Memory
 from cockpit.tui.pictures import save_picture
 from cockpit.tui.providers import CockpitCommands
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cockpit.plugins import Found
 
 EVENTS_BACK_S = 24 * 3600.0
+JOBS_EVERY_S = 0.25
+"""Screens are told of jobs at most this often."""
 FALLBACK_THEME = "midnight"
 
 
@@ -84,6 +86,8 @@ class CockpitApp(App[None]):
         self.clock = clock
         self.live = Live(clock)
         self.memory = memory or Memory()
+        self._changed_jobs: dict[str, Job] = {}
+        self._jobs_told_s = 0.0
         self.themes = load_themes(theme_directories(self.terminal.theme_directories))
         super().__init__()
         self.set_keymap(dict(self.terminal.keys))
@@ -206,9 +210,28 @@ class CockpitApp(App[None]):
     async def _follow(self) -> None:
         async for update in self.box.follow(interval_s=self.terminal.refresh_s):
             self.live.take(update)
+            if isinstance(update, Job):
+                self._gather(update)
+                continue
             self._tell(update)
             if isinstance(update, Connected):
                 self.run_worker(self._fill(), name="fill", group="fill", exclusive=True)
+
+    def _gather(self, job: Job) -> None:
+        """Tell of a job at once after a quiet time, else together with others."""
+        first = not self._changed_jobs
+        self._changed_jobs[job.id] = job
+        if first:
+            pause_s = self._jobs_told_s + JOBS_EVERY_S - time.monotonic()
+            if pause_s <= 0:
+                self.call_later(self._tell_jobs)
+            else:
+                self.set_timer(pause_s, self._tell_jobs)
+
+    def _tell_jobs(self) -> None:
+        jobs, self._changed_jobs = tuple(self._changed_jobs.values()), {}
+        self._jobs_told_s = time.monotonic()
+        self._tell(jobs)
 
     async def _fill(self) -> None:
         """Ask once for what the subscription does not repeat: jobs and the last events."""
@@ -219,9 +242,7 @@ class CockpitApp(App[None]):
             self.notify(str(error), severity="warning")
             return
         self.live.fill(jobs, events)
-        for job in jobs:
-            self._tell(job)
-            break
+        self._tell(jobs)
         await self._load_trails()
 
     async def _load_trails(self) -> None:
@@ -229,15 +250,16 @@ class CockpitApp(App[None]):
             if isinstance(screen, WallScreen):
                 await screen.load_history()
 
-    def _tell(self, update: Update) -> None:
-        """Pass an update to what can be seen: the top screen, and those under a dialog."""
+    def _tell(self, news: News) -> None:
+        """Pass news to what can be seen: the top screen, and those under a dialog."""
         wall = self._screen_stacks["wall"][:1]
-        if isinstance(update, Snapshot) and wall and isinstance(wall[0], WallScreen):
-            wall[0].keep(update)
+        if isinstance(news, Snapshot) and wall and isinstance(wall[0], WallScreen):
+            wall[0].keep(news)
         for screen in self._seen():
             if isinstance(screen, LiveScreen):
-                screen.on_live(update)
-            self.show_shell(screen)
+                screen.on_live(news)
+            if not isinstance(news, (tuple, Event)):
+                self.show_shell(screen)
 
     def _seen(self) -> list[Screen[Any]]:
         """The screens that can be seen: the top one, and those under a dialog."""

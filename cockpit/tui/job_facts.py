@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from cockpit.model import Gpu, Job, KernelStat, Roofline
 from cockpit.tui import phrases
-from cockpit.tui.screens.jobs import progress_bar, share_done
+from cockpit.tui.job_list import share_done
+from cockpit.tui.job_rows import progress_bar
 from cockpit.tui.widgets.table import Column, Row, Span
 
 KERNEL_COLUMNS: tuple[Column, ...] = (

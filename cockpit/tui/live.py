@@ -14,12 +14,15 @@ KEPT_EVENTS = 500
 STALE_INTERVALS = 3.0
 """A snapshot older than this many intervals is stale."""
 
+News = Connected | Disconnected | BoxInfo | Snapshot | Event | tuple[Job, ...]
+"""What a screen is told. Jobs come together, the newest of each: many that run report all the time."""
+
 
 @runtime_checkable
 class LiveScreen(Protocol):
     """A screen that shows live data. Only the active one is told; on resume it reads `app.live`."""
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Something happened; `app.live` already holds it."""
 
 
@@ -36,6 +39,9 @@ class Live:
     disconnected: Disconnected | None = None
     received_s: float = 0.0
     """When the newest snapshot came in, by this machine's clock."""
+    _open: list[Job] | None = None
+    _holders: dict[str, Job] = field(default_factory=dict)
+    """UUID of a GPU or slice → the newest open job that has it; of the same jobs as `_open`."""
 
     def take(self, update: Update) -> None:
         """Let one update of `Box.follow` in."""
@@ -49,12 +55,14 @@ class Live:
             self.events.append(update)
         elif isinstance(update, Job):
             self.jobs[update.id] = update
+            self._open = None
         else:
             self.disconnected = update
 
     def fill(self, jobs: Iterable[Job], events: Iterable[Event]) -> None:
         """Let in what was asked for once after connecting; newer news already here stays."""
         self.jobs = {job.id: job for job in jobs} | self.jobs
+        self._open = None
         known = {event.id for event in self.events}
         merged = sorted(
             [event for event in events if event.id not in known] + list(self.events),
@@ -81,15 +89,29 @@ class Live:
         gpus = self.snapshot.gpus if self.snapshot else ()
         return next((gpu for gpu in gpus if gpu.uuid == uuid), None)
 
+    def forget(self, job_id: str) -> None:
+        """Let go of a job that was removed."""
+        self.jobs.pop(job_id, None)
+        self._open = None
+
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""
-        jobs = [job for job in self.jobs.values() if job.state not in ENDED_STATES]
-        return sorted(jobs, key=lambda job: (job.submitted_s, job.id))
+        if self._open is None:
+            jobs = [job for job in self.jobs.values() if job.state not in ENDED_STATES]
+            self._open = sorted(jobs, key=lambda job: (job.submitted_s, job.id))
+            self._holders = {uuid: job for job in self._open for uuid in (*job.gpus, *job.slices)}
+        return self._open
+
+    def holder(self, uuid: str) -> Job | None:
+        """The newest open job that has this GPU or slice."""
+        self.open_jobs()
+        return self._holders.get(uuid)
 
     def job_on(self, gpu: Gpu) -> Job | None:
         """The job that has this GPU or one of its slices, the newest first."""
-        slices = {part.uuid for part in gpu.slices}
-        for job in reversed(self.open_jobs()):
-            if gpu.uuid in job.gpus or slices.intersection(job.slices):
-                return job
-        return None
+        held = [self.holder(uuid) for uuid in (gpu.uuid, *(part.uuid for part in gpu.slices))]
+        return max(
+            (job for job in held if job is not None),
+            key=lambda job: (job.submitted_s, job.id),
+            default=None,
+        )

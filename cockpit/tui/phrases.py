@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from cockpit.model import Gpu, Job, Reason
 
@@ -142,7 +143,7 @@ def elapsed(job: Job, now_s: float) -> float | None:
     return max((job.ended_s or now_s) - job.started_s, 0.0)
 
 
-def gpu_numbers(uuids: tuple[str, ...], indices: dict[str, int]) -> str:
+def gpu_numbers(uuids: tuple[str, ...], indices: Mapping[str, int]) -> str:
     """`GPU 3`, `GPU 0-3, 5`, or the em dash for none."""
     known = sorted(indices[uuid] for uuid in uuids if uuid in indices)
     if not known:

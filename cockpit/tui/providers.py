@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -13,6 +14,9 @@ from cockpit.tui.wall.words import mark, work
 
 if TYPE_CHECKING:
     from cockpit.tui.app import CockpitApp
+
+MOST_JOBS = 50
+"""More than one can look through."""
 
 Command = tuple[str, str, Callable[[], Any]]
 """What it says, the help below, what it does."""
@@ -26,10 +30,14 @@ class CockpitCommands(Provider):
         for text, help_text, run in [*self._actions(), *self._gpus()]:
             yield DiscoveryHit(text, run, help=help_text)
 
+    async def startup(self) -> None:
+        """Plugins are read from their files once, not at every letter."""
+        self._plugins = self._cockpit.load_plugins().plugins
+
     async def search(self, query: str) -> Hits:
         """What matches, best first."""
         matcher = self.matcher(query)
-        for text, help_text, run in self._everything():
+        for text, help_text, run in self._everything(query):
             score = matcher.match(text)
             if score > 0:
                 yield Hit(score, matcher.highlight(text), run, help=help_text)
@@ -38,10 +46,10 @@ class CockpitCommands(Provider):
     def _cockpit(self) -> CockpitApp:
         return cast("CockpitApp", self.app)
 
-    def _everything(self) -> Iterator[Command]:
+    def _everything(self, query: str) -> Iterator[Command]:
         yield from self._actions()
         yield from self._gpus()
-        yield from self._jobs()
+        yield from islice(self._jobs(query), MOST_JOBS)
         yield from self._themes()
         yield from self._workloads()
 
@@ -62,10 +70,13 @@ class CockpitCommands(Provider):
             text = f"GPU {gpu.index}"
             yield text, f"{word}  {doing}".strip(), partial(app.open_gpu, gpu.uuid)
 
-    def _jobs(self) -> Iterator[Command]:
-        app = self._cockpit
-        for job in app.live.jobs.values():
-            yield f"Job #{job.id} {job.name}", job.state, partial(app.open_job, job.id)
+    def _jobs(self, query: str) -> Iterator[Command]:
+        """Those with every word of the query: fuzzy matching of a thousand would hold up the keys."""
+        app, words = self._cockpit, query.casefold().split()
+        for job in reversed(app.live.jobs.values()):
+            text = f"Job #{job.id} {job.name}"
+            if all(word in text.casefold() for word in words):
+                yield text, job.state, partial(app.open_job, job.id)
 
     def _themes(self) -> Iterator[Command]:
         app = self._cockpit
@@ -74,6 +85,6 @@ class CockpitCommands(Provider):
 
     def _workloads(self) -> Iterator[Command]:
         app = self._cockpit
-        for plugin in app.load_plugins().plugins:
+        for plugin in self._plugins:
             run = partial(app.action_launch, plugin.name)
-            yield f"Launch {plugin.title}", plugin.summary, run
+            yield f"Launch: {plugin.title}", plugin.summary, run

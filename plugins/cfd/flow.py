@@ -1,25 +1,36 @@
-"""A flow on the lattice: its arrays, its steps, and what can be read from it."""
+"""A flow on the lattice: its state, its steps, and what can be read from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import kernels
+import boundaries
 import numpy as np
+import readings
 import warp as wp
+from collisions import COLLISIONS
+from kernels import STORAGES, bytes_per_update, step_kernels
+from slabs import SLAB_CELLS, Slab, marching
 
-MAX_CELLS = (2**31 - 1) // 19
-"""Populations are counted in 32-bit integers."""
+CHUNK_CELLS = 1 << 22
+"""Cells whose state is set or read at once, so that a large flow needs little beside itself."""
 
 
 class Flow:
-    """`flags` (nz × ny × nx, of `kernels.FLUID` and so on) with a fluid of `viscosity` in it.
+    """`flags` (nz × ny × nx, of `lattice.FLUID` and so on) with a fluid of `viscosity` in it.
 
     All axes are periodic; walls, inflow and outlet are cells with a flag. `stream` is the speed
-    along x of the cells marked STREAM, one value for each y. `velocity` (3 × nz × ny × nx) and
-    `density` (nz × ny × nx) are the state at the start, by default at rest. Lattice units.
+    along x of the cells marked STREAM or LID, one value for each y. `velocity` (3 × nz × ny × nx)
+    and `density` (nz × ny × nx), or what broadcasts to these, are the state at the start, by
+    default at rest. Lattice units.
 
-    Raises ValueError if there are more cells than 32-bit integers can count.
+    `device` is one of Warp's, or several ("cuda:0", "cuda:1"; "cpu", "cpu" for two threads): the
+    flow is cut along z into a slab or more for each, and the result is the same bits for any
+    number. `storage` is fp32 or fp16, `collision` is bgk or regularized.
+
+    Raises ValueError if there are fewer layers than devices, if a single layer is too large to
+    count, or for a storage or collision that is not there.
     """
 
     def __init__(
@@ -29,125 +40,192 @@ class Flow:
         stream: Any = None,
         velocity: Any = None,
         density: Any = None,
-        device: str = "cpu",
+        device: str | Sequence[str] = "cpu",
+        storage: str = "fp32",
+        collision: str = "bgk",
     ) -> None:
+        if storage not in STORAGES or collision not in COLLISIONS:
+            raise ValueError(
+                f"Storage {storage!r} with collision {collision!r} is not there: choose of"
+                f" {', '.join(STORAGES)} and of {', '.join(COLLISIONS)}."
+            )
         self.nz, self.ny, self.nx = flags.shape
         self.cells = flags.size
-        if self.cells > MAX_CELLS:
-            raise ValueError(f"{self.cells:,} cells are more than the {MAX_CELLS:,} possible")
-        self.device = device
         self.tau = 3.0 * viscosity + 0.5
-        flags = _with_edges(flags)
-        fluid = flags < kernels.WALL
-        self.fluid_cells = int(fluid.sum())
+        self.storage, self.collision = storage, collision
         self.steps = 0
-        self._flags = wp.array(flags.ravel(), dtype=wp.uint8, device=device)
-        speed = np.zeros(self.ny) if stream is None else np.broadcast_to(stream, self.ny)
-        self._stream = wp.array(speed, dtype=wp.float32, device=device)
-        self._source = wp.empty(19 * self.cells, dtype=wp.float32, device=device)
-        self._target = wp.zeros(19 * self.cells, dtype=wp.float32, device=device)
-        shape = (self.nz, self.ny, self.nx)
-        self._start(
-            np.ones(shape) if density is None else density,
-            np.zeros((3, *shape)) if velocity is None else velocity * fluid,
-        )
-        edges = np.flatnonzero(_touches(flags, kernels.OBSTACLE) & fluid)
-        self._edges = wp.array(edges, dtype=wp.int32, device=device)
-        self._forces = wp.zeros(len(edges), dtype=wp.vec3, device=device)
+        devices = [device] if isinstance(device, str) else list(device)
+        prepare(storage, collision, devices)
+        places = cut(self.nz, self.ny * self.nx, devices)
+        speed = np.broadcast_to(0.0 if stream is None else stream, self.ny)
+        self._slabs, self._firsts, first = [], [], 0
+        for place, layers in places:
+            around = np.arange(first - 1, first + layers + 1) % self.nz
+            own = flags[around].astype(np.uint8)
+            self._slabs.append(
+                Slab(own, len(places) > 1, speed, 1.0 / self.tau, place, storage, collision)
+            )
+            self._firsts.append(first)
+            first += layers
+        self._march = marching(self._slabs)
+        self.fluid_cells = sum(slab.fluid_cells for slab in self._slabs)
+        self._start(1.0 if density is None else density, 0.0 if velocity is None else velocity)
+
+    @property
+    def devices(self) -> list[str]:
+        """The device of each slab, from the lowest."""
+        return [str(slab.device) for slab in self._slabs]
 
     @property
     def bytes_per_step(self) -> int:
         """What one step must move: each fluid cell's populations in and out, and every flag."""
-        return self.fluid_cells * (kernels.BYTES_PER_UPDATE - 1) + self.cells
+        return self.fluid_cells * (bytes_per_update(self.storage) - 1) + self.cells
 
     def step(self, count: int = 1) -> None:
         """Go on by `count` steps. On CUDA this returns before they are done."""
-        shape = (self.nz, self.ny, self.nx)
         for _ in range(count):
-            wp.launch(
-                kernels.stream_collide,
-                dim=shape,
-                inputs=[
-                    self._source,
-                    self._target,
-                    self._flags,
-                    self._stream,
-                    self.nx,
-                    self.ny,
-                    self.nz,
-                    1.0 / self.tau,
-                ],
-                device=self.device,
-            )
-            self._source, self._target = self._target, self._source
-        self.steps += count
+            self._march.step(self.steps % 2)
+            self.steps += 1
+
+    def synchronize(self) -> None:
+        """Wait until all devices have done what they were told."""
+        for slab in self._slabs:
+            wp.synchronize_device(slab.device)
 
     def force(self) -> Any:
         """The force on the obstacle, three numbers along x, y and z."""
-        if len(self._edges) == 0:
-            return np.zeros(3)
-        wp.launch(
-            kernels.obstacle_forces,
-            dim=len(self._edges),
-            inputs=[
-                self._source,
-                self._flags,
-                self._edges,
-                self._forces,
-                self.nx,
-                self.ny,
-                self.nz,
-            ],
-            device=self.device,
-        )
-        return self._forces.numpy().astype(np.float64).sum(axis=0)
+        forces = np.concatenate([slab.forces(self._parity) for slab in self._slabs])
+        return forces.astype(np.float64).sum(axis=0)
 
     def slice(self, z: int, block: int = 1) -> Any:
         """The velocity at `z`, (ny // block) × (nx // block) × 3, each the mean of a block.
 
         NaN where there is no fluid.
         """
+        ((slab, layer, _),) = self._chunks(z, z + 1)
         shape = (self.ny // block, self.nx // block)
-        velocity = wp.empty(shape, dtype=wp.vec3, device=self.device)
-        wp.launch(
-            kernels.slice_velocity,
-            dim=shape,
-            inputs=[self._source, self._flags, velocity, self.nx, self.ny, self.nz, z, block],
-            device=self.device,
-        )
+        velocity = wp.empty(shape, dtype=wp.vec3, device=slab.device)
+        inputs = [
+            slab.slots, slab.scale, slab.flags, velocity, slab.grid, layer, block, self._parity,
+        ]  # fmt: skip
+        wp.launch(readings.slice_velocity, shape, inputs, device=slab.device)
         return velocity.numpy()
 
-    def populations(self) -> Any:
-        """The deviations f_i - w_i as they are, 19 × nz × ny × nx."""
-        return self._source.numpy().reshape(19, self.nz, self.ny, self.nx)
+    def moments(self, first: int = 0, end: int | None = None) -> tuple[Any, Any]:
+        """Density (layers × ny × nx) and velocity (3 × layers × ny × nx) of the layers from
+        `first` to before `end`, as float32. NaN where there is no fluid."""
+        parts = []
+        for slab, layer, count in self._chunks(first, end):
+            cells = count * self.ny * self.nx
+            moments = wp.empty(cells, dtype=wp.vec4, device=slab.device)
+            self._read(readings.read_moments, slab, layer, cells, moments)
+            parts.append(moments.numpy().reshape(count, self.ny, self.nx, 4))
+        whole = np.moveaxis(np.concatenate(parts), -1, 0)
+        return whole[0], whole[1:]
+
+    def populations(self, first: int = 0, end: int | None = None) -> Any:
+        """The deviations f_i - w_i that each cell of these layers sent in the last step, as
+        float32, 19 × layers × ny × nx: the whole state. 0 where there is no fluid."""
+        parts = []
+        for slab, layer, count in self._chunks(first, end):
+            cells = count * self.ny * self.nx
+            f = wp.empty((19, cells), dtype=wp.float32, device=slab.device)
+            self._read(readings.read_populations, slab, layer, cells, f)
+            parts.append(f.numpy().reshape(19, count, self.ny, self.nx))
+        return np.concatenate(parts, axis=1)
+
+    def restore(self, populations: Any, steps: int) -> None:
+        """Go back to `populations` (19 × nz × ny × nx; a memory map will do) after `steps` steps.
+
+        The flow then goes on bit for bit as the one that they were read from did, on any number
+        of slabs.
+        """
+        self.steps = steps
+        first = 0
+        for slab, layer, count in self._chunks(0, None):
+            part = np.ascontiguousarray(populations[:, first : first + count], dtype=np.float32)
+            f = wp.array(part.reshape(19, -1), dtype=wp.float32, device=slab.device)
+            place = layer * self.ny * self.nx
+            inputs = [slab.slots, slab.scale, f, slab.grid, place, self._parity]
+            wp.launch(readings.restore_populations, f.shape[1], inputs, device=slab.device)
+            first += count
+        self._march.settle(self._parity)
+
+    @property
+    def _parity(self) -> int:
+        """Of the last step; the start looks like the end of an odd one."""
+        return (self.steps + 1) % 2
+
+    def _read(self, kernel: Any, slab: Slab, layer: int, cells: int, target: Any) -> None:
+        place = layer * self.ny * self.nx
+        inputs = [slab.slots, slab.scale, slab.flags, target, slab.grid, place, self._parity]
+        wp.launch(kernel, cells, inputs, device=slab.device)
+
+    def _chunks(self, first: int, end: int | None) -> Iterator[tuple[Slab, int, int]]:
+        """The layers from `first` to before `end` in order: a slab, its layer, how many."""
+        end = self.nz if end is None else end
+        most = max(1, CHUNK_CELLS // (self.ny * self.nx))
+        for slab, base in zip(self._slabs, self._firsts, strict=True):
+            place, last = max(first, base), min(end, base + slab.layers)
+            while place < last:
+                count = min(most, last - place)
+                yield slab, place - base, count
+                place += count
 
     def _start(self, density: Any, velocity: Any) -> None:
-        rows = np.moveaxis(velocity, 0, -1).reshape(-1, 3)
-        wp.launch(
-            kernels.start_at_equilibrium,
-            dim=self.cells,
-            inputs=[
-                self._source,
-                wp.array((density - 1.0).ravel(), dtype=wp.float32, device=self.device),
-                wp.array(rows, dtype=wp.vec3, device=self.device),
-                self.cells,
-            ],
-            device=self.device,
+        shape = (self.nz, self.ny, self.nx)
+        density = np.broadcast_to(density, shape)
+        velocity = np.broadcast_to(velocity, (3, *shape))
+        first = 0
+        for slab, layer, count in self._chunks(0, None):
+            chunk = slice(first, first + count)
+            rows = np.moveaxis(velocity[:, chunk], 0, -1).reshape(-1, 3)
+            inputs = [
+                slab.slots,
+                slab.scale,
+                wp.array((density[chunk] - 1.0).ravel(), dtype=wp.float32, device=slab.device),
+                wp.array(rows, dtype=wp.vec3, device=slab.device),
+                slab.grid,
+                layer * self.ny * self.nx,
+            ]
+            wp.launch(readings.start_at_equilibrium, len(rows), inputs, device=slab.device)
+            first += count
+        self._march.settle(self._parity)
+
+
+def prepare(storage: str, collision: str, devices: Sequence[str]) -> None:
+    """Compile what a flow of this kind launches: seconds at the first time on a machine, else
+    none. `Flow` does this too."""
+    slots = {"slots": wp.array(dtype=STORAGES[storage].slot)}
+    for kernel in (*boundaries.KERNELS, *readings.KERNELS):
+        wp.overload(kernel, slots)
+    modules = (boundaries, readings, step_kernels(storage, collision)[0].module)
+    for device in dict.fromkeys(devices):
+        for module in modules:
+            wp.load_module(module, device=device)
+
+
+def cut(layers: int, layer_cells: int, devices: Sequence[str]) -> list[tuple[str, int]]:
+    """The slabs from the lowest: their device, and their layers, as even as can be.
+
+    A device gets as many slabs as it needs to count its cells. ValueError in words if there is no
+    way.
+    """
+    if not 0 < len(devices) <= layers:
+        raise ValueError(
+            f"{layers} layers cannot be shared by {len(devices)} devices: each needs one at least."
         )
+    # One layer of its neighbour comes on top of a slab's own.
+    most = SLAB_CELLS // layer_cells - 1
+    if most < 1:
+        raise ValueError(
+            f"A layer of {layer_cells:,} cells is more than the {SLAB_CELLS // 2:,} possible."
+        )
+    slabs = []
+    for device, share in zip(devices, _even(layers, len(devices)), strict=True):
+        slabs += [(device, count) for count in _even(share, -(-share // most))]
+    return slabs
 
 
-def _with_edges(flags: Any) -> Any:
-    """`flags`, with every fluid cell that touches something else marked as an edge."""
-    marked = flags.astype(np.uint8)
-    marked[(flags < kernels.WALL) & _touches(flags, None)] = kernels.EDGE
-    return marked
-
-
-def _touches(flags: Any, kind: Any) -> Any:
-    """Where one of the 18 neighbours is of `kind`, or for None anything but fluid."""
-    found = flags >= kernels.WALL if kind is None else flags == kind
-    touched = np.zeros(flags.shape, dtype=bool)
-    for i in range(1, 19):
-        shift = (kernels.CZ[i], kernels.CY[i], kernels.CX[i])
-        touched |= np.roll(found, shift, axis=(0, 1, 2))
-    return touched
+def _even(total: int, parts: int) -> list[int]:
+    return [total // parts + (n < total % parts) for n in range(parts)]

@@ -1,288 +1,240 @@
 """The GPU kernels of the wind tunnel, in Warp: one source for CUDA and for a CPU.
 
-A lattice-Boltzmann method on the D3Q19 lattice with the BGK collision and two copies of the
-lattice (Qian, d'Humières, Lallemand 1992, doi 10.1209/0295-5075/17/6/001). Populations are stored
-as their deviation f_i - w_i from the fluid at rest, which keeps the digits that single precision
-has for the flow itself (Skordos 1993, doi 10.1103/PhysRevE.48.4823).
+One copy of the lattice, streamed in place by the esoteric pull (Lehmann 2022, "Esoteric Pull and
+Esoteric Push", doi 10.3390/computation10060092): in each step a cell reads 19 slots and writes its
+19 results into the same slots, and no other cell touches these in that step. Of each pair of
+opposite populations one slot is the cell's own and one belongs to the neighbour at c_(2k+1); even
+and odd steps trade the two rows of the pair, so that what a cell leaves is where the next reader
+looks. No step moves data for its own sake, and cells may go in any order.
 
-Layout: population i of cell (x, y, z) lies at (i × nz × ny × nx) + (z × ny + y) × nx + x. Lattice
-units: a cell and a step are 1, the density at rest is 1, the square of the speed of sound is 1/3.
+Layout: row i of slots begins at i × cells; in it, cell (x, y, z) is (z × ny + y) × nx + x. After
+a step of parity p (0 even, 1 odd) the population that a cell sent along c_(2k+1) lies in row
+2k + 1 + p of the neighbour there, and the opposite one in row 2k + 2 - p of the cell itself.
+
+Arithmetic is in single precision. A slot is a float32, or an IEEE half of the deviation times
+2^15: the values of a flow, 1e-9 to 1, then all lie where a half has its full 11 bits.
 """
 
-from __future__ import annotations
+# No future annotations: Warp reads the storage's type from those of the kernels made here.
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import warp as wp
+from collisions import COLLISIONS
+from lattice import CX, CY, CZ, WALL, Populations
 
-# The velocities c_i by their parts; 2k + 1 and 2k + 2 are opposite.
-CX = [0, 1, -1, 0, 0, 0, 0, 1, -1, 1, -1, 0, 0, 1, -1, 1, -1, 0, 0]
-CY = [0, 0, 0, 1, -1, 0, 0, 1, -1, 0, 0, 1, -1, -1, 1, 0, 0, 1, -1]
-CZ = [0, 0, 0, 0, 0, 1, -1, 0, 0, 1, -1, 1, -1, 0, 0, -1, 1, -1, 1]
-WEIGHTS = [1 / 3] + [1 / 18] * 6 + [1 / 36] * 12
-OPPOSITE = [0] + [i + 1 if i % 2 else i - 1 for i in range(1, 19)]
+OPTIONS = {"enable_backward": False, "max_unroll": 32, "fast_math": False}
 
-FLUID = wp.constant(wp.uint8(0))
-"""All 18 neighbours are fluid."""
-EDGE = wp.constant(wp.uint8(1))
-"""Fluid with a neighbour that is not."""
-WALL = wp.constant(wp.uint8(2))
-"""At rest; the flow sticks to it."""
-OBSTACLE = wp.constant(wp.uint8(3))
-"""A wall whose drag and lift are measured."""
-STREAM = wp.constant(wp.uint8(4))
-"""The free stream along x with the given speed: the inflow, and the air around the tunnel."""
-OUTLET = wp.constant(wp.uint8(5))
-"""Keeps the pressure of the fluid at rest."""
+wp.set_module_options(OPTIONS)
 
-BYTES_PER_UPDATE = 2 * 19 * 4 + 1
-"""Each population is read once and written once, and one flag is read."""
 
-Populations = wp.types.vector(length=19, dtype=wp.float32)
+# Warp's own `//` and `[]` serve negative numbers too, which costs a fifth of a step's instructions.
 
-wp.set_module_options({"enable_backward": False, "max_unroll": 32, "fast_math": False})
+
+@wp.func_native("return unsigned(number) / unsigned(by);")
+def quotient(number: int, by: int) -> int: ...
+
+
+@wp.func_native("return flags.data[index];")
+def flag_at(flags: wp.array(dtype=wp.uint8), index: int) -> wp.uint8: ...
+
+
+@wp.func_native("return slots.data[index];")
+def read_single(slots: wp.array(dtype=wp.float32), index: int) -> wp.float32: ...
+
+
+@wp.func_native("slots.data[index] = value;")
+def write_single(slots: wp.array(dtype=wp.float32), index: int, value: wp.float32): ...
+
+
+@wp.func_native("return slots.data[index];")
+def read_half(slots: wp.array(dtype=wp.float16), index: int) -> wp.float16: ...
+
+
+@wp.func_native("slots.data[index] = value;")
+def write_half(slots: wp.array(dtype=wp.float16), index: int, value: wp.float16): ...
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a slot holds, what a deviation is multiplied with to go there, and the way to it."""
+
+    slot: Any
+    scale: float
+    read: Any
+    write: Any
+
+
+STORAGES = {
+    "fp32": Storage(wp.float32, 1.0, read_single, write_single),
+    "fp16": Storage(wp.float16, 32768.0, read_half, write_half),
+}
+
+
+def bytes_per_update(storage: str) -> int:
+    """19 slots read, the same written, and one flag read: 153 for fp32, 77 for fp16."""
+    return 2 * 19 * wp.types.type_size_in_bytes(STORAGES[storage].slot) + 1
+
+
+@wp.struct
+class Grid:
+    """`layers` are those in memory; the last one's neighbour above is the first.
+
+    `cells_again` is `cells`. A compiler that cannot know this computes the addresses of the 19
+    slots again for writing, and does not hold 38 registers with them through the collision: 56
+    registers a thread in place of 80 on compute capability 9.0.
+    """
+
+    nx: int
+    ny: int
+    layers: int
+    cells: int
+    cells_again: int
+
+
+def grid_of(nx: int, ny: int, layers: int) -> Any:
+    grid = Grid()
+    grid.nx, grid.ny, grid.layers = nx, ny, layers
+    grid.cells = grid.cells_again = nx * ny * layers
+    return grid
+
+
+@wp.struct
+class Place:
+    """A cell, and the parts of its neighbours' indices: in the row, of the row, of the layer."""
+
+    cell: int
+    west: int
+    x: int
+    east: int
+    south: int
+    y: int
+    north: int
+    z: int
+    up: int
 
 
 @wp.func
-def wrapped(place: int, size: int) -> int:
-    """`place` on a periodic axis, at most one cell outside."""
-    if place < 0:
-        return size - 1
-    if place >= size:
-        return 0
+def located(cell: int, grid: Grid) -> Place:
+    """Where `cell` is. Division is dear on a GPU: two, and no remainders."""
+    row = quotient(cell, grid.nx)
+    z = quotient(row, grid.ny)
+    x = cell - row * grid.nx
+    y = row - z * grid.ny
+    layer = grid.nx * grid.ny
+    place = Place()
+    place.cell = cell
+    place.x = x
+    place.y = y * grid.nx
+    place.z = z * layer
+    place.west = wp.where(x == 0, grid.nx - 1, x - 1)
+    place.east = wp.where(x == grid.nx - 1, 0, x + 1)
+    place.south = wp.where(y == 0, (grid.ny - 1) * grid.nx, place.y - grid.nx)
+    place.north = wp.where(y == grid.ny - 1, 0, place.y + grid.nx)
+    place.up = wp.where(z == grid.layers - 1, 0, place.z + layer)
     return place
 
 
 @wp.func
-def density(f: Populations) -> float:
-    """The density less 1."""
-    total = wp.float32(0.0)
-    for i in range(19):
-        total += f[i]
-    return total
+def neighbour(place: Place, cx: int, cy: int, cz: int) -> int:
+    """The cell at (cx, cy, cz) from here, of the nine that a cell shares slots with."""
+    x = place.x
+    if cx > 0:
+        x = place.east
+    if cx < 0:
+        x = place.west
+    y = place.y
+    if cy > 0:
+        y = place.north
+    if cy < 0:
+        y = place.south
+    z = place.z
+    if cz > 0:
+        z = place.up
+    return x + y + z
 
 
-@wp.func
-def momentum(f: Populations) -> wp.vec3:
-    """Density times velocity; the weights cancel, so deviations do."""
-    total = wp.vec3(0.0, 0.0, 0.0)
-    for k in range(9):
-        difference = f[2 * k + 1] - f[2 * k + 2]
-        if wp.static(CX[2 * k + 1] != 0):
-            total[0] += wp.static(float(CX[2 * k + 1])) * difference
-        if wp.static(CY[2 * k + 1] != 0):
-            total[1] += wp.static(float(CY[2 * k + 1])) * difference
-        if wp.static(CZ[2 * k + 1] != 0):
-            total[2] += wp.static(float(CZ[2 * k + 1])) * difference
-    return total
+@functools.cache
+def step_kernels(storage: str, collision: str) -> tuple[wp.Kernel, wp.Kernel]:
+    """The even and the odd step: stream and collide, one thread a cell, from cell `first` on.
 
-
-@wp.func
-def gathered(populations: wp.array(dtype=wp.float32), cell: int, cells: int) -> Populations:
-    """The populations that lie in one cell."""
-    f = Populations()
-    for i in range(19):
-        f[i] = populations[i * cells + cell]
-    return f
-
-
-@wp.func
-def collided(f: Populations, omega: float) -> Populations:
-    """One BGK relaxation towards the second-order equilibrium."""
-    rho = density(f)
-    u = momentum(f) / (1.0 + rho)
-    squares = 1.5 * wp.dot(u, u)
-    mass = 1.0 + rho
-    keep = 1.0 - omega
-    f[0] = keep * f[0] + omega * wp.static(WEIGHTS[0]) * (rho - mass * squares)
-    for k in range(9):
-        cu = 3.0 * (
-            wp.static(float(CX[2 * k + 1])) * u[0]
-            + wp.static(float(CY[2 * k + 1])) * u[1]
-            + wp.static(float(CZ[2 * k + 1])) * u[2]
-        )
-        weight = omega * wp.static(WEIGHTS[2 * k + 1])
-        even = weight * (rho + mass * (0.5 * cu * cu - squares))
-        odd = weight * mass * cu
-        f[2 * k + 1] = keep * f[2 * k + 1] + (even + odd)
-        f[2 * k + 2] = keep * f[2 * k + 2] + (even - odd)
-    return f
-
-
-@wp.func
-def equilibrium(rho: float, u: wp.vec3, velocity: wp.vec3, weight: float) -> float:
-    """One population of the second-order equilibrium, less its weight; `rho` is less 1."""
-    cu = 3.0 * wp.dot(velocity, u)
-    return weight * (rho + (1.0 + rho) * (cu + 0.5 * cu * cu - 1.5 * wp.dot(u, u)))
-
-
-@wp.func
-def bounded(
-    f: Populations,
-    source: wp.array(dtype=wp.float32),
-    flags: wp.array(dtype=wp.uint8),
-    stream: wp.array(dtype=wp.float32),
-    x: int,
-    y: int,
-    z: int,
-    nx: int,
-    ny: int,
-    nz: int,
-) -> Populations:
-    """Replace what would come from outside the fluid.
-
-    Half-way bounce-back at walls (Ladd 1994, doi 10.1017/S0022112094001771). The free stream
-    sends its equilibrium and takes whatever arrives, so that sound leaves and is not thrown back.
-    The outlet sends the equilibrium of this cell's velocity at the pressure at rest, with this
-    cell's own non-equilibrium (Guo, Zheng, Shi 2002, doi 10.1088/1009-1963/11/4/310).
+    `flags` has one layer more than the grid below its first; `omega` is 1 / relaxation time. The
+    pair is a module of its own, stream_collide_STORAGE_COLLISION, so that a job compiles only what
+    it runs.
     """
-    cells = nx * ny * nz
-    cell = (z * ny + y) * nx + x
-    here = gathered(source, cell, cells)
-    rho = density(here)
-    u = momentum(here) / (1.0 + rho)
-    for i in range(1, 19):
-        sx = wrapped(x - wp.static(CX[i]), nx)
-        sy = wrapped(y - wp.static(CY[i]), ny)
-        sz = wrapped(z - wp.static(CZ[i]), nz)
-        velocity = wp.vec3(
-            wp.static(float(CX[i])), wp.static(float(CY[i])), wp.static(float(CZ[i]))
-        )
-        weight = wp.static(WEIGHTS[i])
-        kind = flags[(sz * ny + sy) * nx + sx]
-        if kind >= WALL:
-            f[i] = here[wp.static(OPPOSITE[i])]
-        if kind == STREAM:
-            f[i] = equilibrium(0.0, wp.vec3(stream[sy], 0.0, 0.0), velocity, weight)
-        if kind == OUTLET:
-            there = equilibrium(0.0, u, velocity, weight)
-            f[i] = here[i] + there - equilibrium(rho, u, velocity, weight)
-    return f
+    return _step_kernel(storage, collision, 0), _step_kernel(storage, collision, 1)
 
 
-@wp.kernel
-def start_at_equilibrium(
-    populations: wp.array(dtype=wp.float32),
-    deviation: wp.array(dtype=wp.float32),
-    velocity: wp.array(dtype=wp.vec3),
-    cells: int,
-):
-    """The state at the start, from each cell's density less 1 and its velocity."""
-    cell = wp.tid()
-    for i in range(19):
-        c = wp.vec3(wp.static(float(CX[i])), wp.static(float(CY[i])), wp.static(float(CZ[i])))
-        populations[i * cells + cell] = equilibrium(
-            deviation[cell], velocity[cell], c, wp.static(WEIGHTS[i])
-        )
+def _step_kernel(storage: str, collision: str, parity: int) -> wp.Kernel:
+    kept = STORAGES[storage]
+    slot, scale, read, write = kept.slot, kept.scale, kept.read, kept.write
+    collide: Callable[..., Any] = COLLISIONS[collision]
 
-
-@wp.kernel
-def stream_collide(
-    source: wp.array(dtype=wp.float32),
-    target: wp.array(dtype=wp.float32),
-    flags: wp.array(dtype=wp.uint8),
-    stream: wp.array(dtype=wp.float32),
-    nx: int,
-    ny: int,
-    nz: int,
-    omega: float,
-):
-    """One step: every fluid cell pulls from its neighbours, collides and writes its own."""
-    z, y, x = wp.tid()
-    cells = nx * ny * nz
-    cell = (z * ny + y) * nx + x
-    kind = flags[cell]
-    if kind >= WALL:
-        return
-    x_low = wrapped(x - 1, nx)
-    x_high = wrapped(x + 1, nx)
-    y_low = wrapped(y - 1, ny) * nx
-    y_high = wrapped(y + 1, ny) * nx
-    z_low = wrapped(z - 1, nz) * ny * nx
-    z_high = wrapped(z + 1, nz) * ny * nx
-    f = Populations()
-    for i in range(19):
-        sx = x
-        sy = y * nx
-        sz = z * ny * nx
-        if wp.static(CX[i] == 1):
-            sx = x_low
-        if wp.static(CX[i] == -1):
-            sx = x_high
-        if wp.static(CY[i] == 1):
-            sy = y_low
-        if wp.static(CY[i] == -1):
-            sy = y_high
-        if wp.static(CZ[i] == 1):
-            sz = z_low
-        if wp.static(CZ[i] == -1):
-            sz = z_high
-        f[i] = source[i * cells + sx + sy + sz]
-    if kind == EDGE:
-        f = bounded(f, source, flags, stream, x, y, z, nx, ny, nz)
-    f = collided(f, omega)
-    for i in range(19):
-        target[i * cells + cell] = f[i]
-
-
-@wp.kernel
-def obstacle_forces(
-    populations: wp.array(dtype=wp.float32),
-    flags: wp.array(dtype=wp.uint8),
-    edges: wp.array(dtype=wp.int32),
-    forces: wp.array(dtype=wp.vec3),
-    nx: int,
-    ny: int,
-    nz: int,
-):
-    """The momentum that each cell of `edges` gives to the obstacle in one step.
-
-    Momentum exchange: a population that bounces back leaves twice its momentum (Ladd 1994). The
-    pressure at rest, which deviations leave out, cancels around a closed obstacle.
-    """
-    edge = wp.tid()
-    cell = edges[edge]
-    cells = nx * ny * nz
-    x = cell % nx
-    y = (cell // nx) % ny
-    z = cell // (nx * ny)
-    force = wp.vec3(0.0, 0.0, 0.0)
-    for i in range(1, 19):
-        sx = wrapped(x + wp.static(CX[i]), nx)
-        sy = wrapped(y + wp.static(CY[i]), ny)
-        sz = wrapped(z + wp.static(CZ[i]), nz)
-        if flags[(sz * ny + sy) * nx + sx] == OBSTACLE:
-            given = 2.0 * populations[i * cells + cell]
-            force += given * wp.vec3(
-                wp.static(float(CX[i])), wp.static(float(CY[i])), wp.static(float(CZ[i]))
+    def stream_collide(
+        slots: wp.array(dtype=slot),
+        flags: wp.array(dtype=wp.uint8),
+        grid: Grid,
+        first: int,
+        omega: float,
+    ):
+        cell = first + wp.tid()
+        if flag_at(flags, cell + grid.nx * grid.ny) >= WALL:
+            return
+        place = located(cell, grid)
+        f = Populations()
+        f[0] = wp.float32(wp.static(read)(slots, cell)) * wp.static(1.0 / scale)
+        for k in range(9):
+            there = neighbour(
+                place, wp.static(CX[2 * k + 1]), wp.static(CY[2 * k + 1]), wp.static(CZ[2 * k + 1])
             )
-    forces[edge] = force
+            own = wp.static(2 * k + 2 - parity) * grid.cells + cell
+            shared = wp.static(2 * k + 1 + parity) * grid.cells + there
+            f[2 * k + 1] = wp.float32(wp.static(read)(slots, own)) * wp.static(1.0 / scale)
+            f[2 * k + 2] = wp.float32(wp.static(read)(slots, shared)) * wp.static(1.0 / scale)
+        f = wp.static(collide)(f, omega)
+        wp.static(write)(slots, cell, slot(f[0] * wp.static(scale)))
+        for k in range(9):
+            there = neighbour(
+                place, wp.static(CX[2 * k + 1]), wp.static(CY[2 * k + 1]), wp.static(CZ[2 * k + 1])
+            )
+            own = wp.static(2 * k + 2 - parity) * grid.cells_again + cell
+            shared = wp.static(2 * k + 1 + parity) * grid.cells_again + there
+            wp.static(write)(slots, shared, slot(f[2 * k + 1] * wp.static(scale)))
+            wp.static(write)(slots, own, slot(f[2 * k + 2] * wp.static(scale)))
+
+    module = wp.get_module(f"stream_collide_{storage}_{collision}")
+    module.options.update(OPTIONS)
+    name = f"stream_collide_{('even', 'odd')[parity]}"
+    return wp.kernel(stream_collide, name=name, module=module, grid_stride=False)
 
 
-@wp.kernel
-def slice_velocity(
-    populations: wp.array(dtype=wp.float32),
-    flags: wp.array(dtype=wp.uint8),
-    velocity: wp.array(dtype=wp.vec3, ndim=2),
-    nx: int,
-    ny: int,
-    nz: int,
-    z: int,
-    block: int,
+@wp.func
+def sent(
+    slots: wp.array(dtype=Any), scale: float, place: Place, grid: Grid, parity: int
+) -> Populations:
+    """What a cell sent in the last step, which had `parity`."""
+    f = Populations()
+    f[0] = wp.float32(slots[place.cell]) / scale
+    for k in range(9):
+        there = neighbour(
+            place, wp.static(CX[2 * k + 1]), wp.static(CY[2 * k + 1]), wp.static(CZ[2 * k + 1])
+        )
+        f[2 * k + 1] = wp.float32(slots[(2 * k + 1 + parity) * grid.cells + there]) / scale
+        f[2 * k + 2] = wp.float32(slots[(2 * k + 2 - parity) * grid.cells + place.cell]) / scale
+    return f
+
+
+@wp.func
+def send(
+    slots: wp.array(dtype=Any), scale: float, place: Place, grid: Grid, parity: int, f: Populations
 ):
-    """The mean velocity of each block × block cells of the slice at `z`.
-
-    NaN where half of a block or more is not fluid.
-    """
-    row, column = wp.tid()
-    total = wp.vec3(0.0, 0.0, 0.0)
-    fluid = wp.int32(0)
-    for y in range(row * block, row * block + block):
-        for x in range(column * block, column * block + block):
-            cell = (z * ny + y) * nx + x
-            if flags[cell] < WALL:
-                f = gathered(populations, cell, nx * ny * nz)
-                total += momentum(f) / (1.0 + density(f))
-                fluid += 1
-    if 2 * fluid > block * block:
-        velocity[row, column] = total / float(fluid)
-    else:
-        velocity[row, column] = wp.vec3(wp.nan, wp.nan, wp.nan)
+    """Put `f` where a step of `parity` would have."""
+    slots[place.cell] = slots.dtype(f[0] * scale)
+    for k in range(9):
+        there = neighbour(
+            place, wp.static(CX[2 * k + 1]), wp.static(CY[2 * k + 1]), wp.static(CZ[2 * k + 1])
+        )
+        slots[(2 * k + 1 + parity) * grid.cells + there] = slots.dtype(f[2 * k + 1] * scale)
+        slots[(2 * k + 2 - parity) * grid.cells + place.cell] = slots.dtype(f[2 * k + 2] * scale)

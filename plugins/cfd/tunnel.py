@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import kernels
+import lattice
 import numpy as np
-from flow import MAX_CELLS, Flow
+from flow import Flow
+from slabs import SLAB_CELLS
 
 SPEED = 0.08
 """Of the stream, in cells per step: a Mach number of 0.14."""
@@ -43,10 +44,10 @@ class Tunnel:
                 f" not {self.depth}."
             )
         cells = self.length * self.height * self.depth
-        if cells > MAX_CELLS:
+        if cells > SLAB_CELLS:
             raise ValueError(
                 f"{self.length} × {self.height} × {self.depth} is {cells:,} cells, more than the"
-                f" {MAX_CELLS:,} possible. Choose a smaller height or depth."
+                f" {SLAB_CELLS:,} possible. Choose a smaller height or depth."
             )
         if self.tau < TAU_MINIMUM:
             finest = SPEED * self.diameter * 3 / (TAU_MINIMUM - 0.5)
@@ -95,10 +96,10 @@ class Tunnel:
             squares = squares + (z - (self.depth - 1) / 2) ** 2
         shape = (self.depth, self.height, self.length)
         inside = np.broadcast_to(squares < (self.diameter / 2) ** 2, shape)
-        flags = np.where(inside, kernels.OBSTACLE, kernels.FLUID).astype(np.uint8)
-        flags[:, :, -1] = kernels.OUTLET
-        flags[:, [0, -1], :] = kernels.STREAM
-        flags[:, :, 0] = kernels.STREAM
+        flags = np.where(inside, lattice.OBSTACLE, lattice.FLUID).astype(np.uint8)
+        flags[:, :, -1] = lattice.OUTLET
+        flags[:, [0, -1], :] = lattice.STREAM
+        flags[:, :, 0] = lattice.STREAM
         return flags
 
     def flow(self, device: str = "cpu", ripple: float = 0.05) -> Flow:

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import kernels
 import numpy as np
 import warp as wp
+from flow import prepare
 from roofline import measured_bandwidth
 from tunnel import Tunnel, fields
 
@@ -54,7 +54,7 @@ def main() -> int:
 
 def _run(tunnel: Tunnel, device: Any, steps: int, frame_s: float) -> int:
     job.message("Preparing the kernels; the first time on a machine this takes some seconds.")
-    wp.load_module(kernels, device=device)
+    prepare("fp32", "bgk", [str(device)])
     job.roofline(bytes_per_s=measured_bandwidth(device), measured=True, device=_told(device))
     flow = tunnel.flow(device=str(device))
     _show(tunnel, flow, steps)

@@ -74,3 +74,12 @@ async def test_a_requeued_plugin_is_the_one_that_ran_then(bench: Bench, tmp_path
     await bench.call("job.remove", id=old.id)
     third = await bench.end(await bench.call("job.requeue", id=new.id))
     assert bench.log(new) == bench.log(third) == "then"
+
+
+async def test_what_a_job_was_submitted_with_can_be_asked_for(bench: Bench) -> None:
+    job = await bench.submit("sleep", "600", gpus=2, parameters={"n": 4}, token="mine")
+    request = await bench.call("job.request", id=job.id)
+    assert (request.command, request.gpus, request.parameters) == (job.command, 2, {"n": 4})
+    assert request.token is None
+    with pytest.raises(RpcError, match="there is no job 99 here"):
+        await bench.call("job.request", id="99")

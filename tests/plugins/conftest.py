@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CFD = Path(__file__).parents[2] / "plugins" / "cfd"
 
 
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An XDG cache directory for all of them, so that a kernel is compiled once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def cfd_module(cache_home: Path) -> Iterator[Callable[[str], Any]]:
+    """The wind tunnel's modules by name, imported from its folder as its workload does."""
+    if os.environ.get("COCKPIT_REQUIRE_HEAVY") != "1":
+        pytest.importorskip("warp", reason="the wind tunnel needs warp-lang")
+    import warp
+
+    warp.config.log_level = warp.LOG_ERROR
+    warp.config.kernel_cache_dir = str(cache_home / "cockpit" / "warp")
+    sys.path.insert(0, str(CFD))
+    try:
+        yield importlib.import_module
+    finally:
+        sys.path.remove(str(CFD))
+        for name in [path.stem for path in CFD.glob("*.py")]:
+            sys.modules.pop(name, None)

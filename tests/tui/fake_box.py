@@ -290,6 +290,7 @@ class FakeBox:
         self.metric_table: dict[str, dict[str, list[list[float]]]] = {}
         self.frame_table: dict[tuple[str, str], dict[str, Any]] = {}
         self.submitted: list[JobRequest] = []
+        self.requests: dict[str, JobRequest] = {}
         self._queue: asyncio.Queue[Update] = asyncio.Queue()
         for update in updates:
             self._queue.put_nowait(update)
@@ -362,6 +363,21 @@ class FakeBox:
 
     async def job(self, job_id: str) -> Job:
         return self.job_table[job_id]
+
+    async def job_request(self, job_id: str) -> JobRequest:
+        return self.requests[job_id]
+
+    async def requeue_job(self, job_id: str, token: str | None = None) -> Job:
+        self.calls.append(("requeue_job", job_id))
+        old = self.job_table[job_id]
+        number = max(int(key) for key in self.job_table) + 1
+        made = job(number, old.name, (), state="PENDING", started_s=None, requeued_from=old.id)
+        self.job_table[made.id] = made
+        return made
+
+    async def remove_job(self, job_id: str) -> None:
+        self.calls.append(("remove_job", job_id))
+        del self.job_table[job_id]
 
     async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
         self.calls.append(("stop_job", job_id, grace_s))

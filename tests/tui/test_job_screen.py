@@ -13,7 +13,7 @@ from fake_box import NOW_S, snapshot, uuid
 from story_box import StoryBox, rows_of, settle, story_app, story_box, until
 from textual.pilot import Pilot
 
-from cockpit.model import Progress, Roofline
+from cockpit.model import Roofline
 from cockpit.tui.job_facts import roof_line
 from cockpit.tui.screens.events import EventsScreen
 from cockpit.tui.screens.gpu import GpuScreen
@@ -276,33 +276,6 @@ async def test_an_ended_job_says_how_it_ended() -> None:
         head = "\n".join(rows_of(screen, "head"))
         assert "✗ FAILED" in head and "exit code 3" in head and "59 min 0 s elapsed" in head
         assert "now" not in head
-
-
-async def test_the_list_of_jobs_goes_on_live_and_opens_one() -> None:
-    box = story_box()
-    async with story_app(box).run_test(size=(120, 30)) as pilot:
-        await settle(pilot)
-        await pilot.press("J")
-        await settle(pilot)
-        screen = pilot.app.screen
-        assert isinstance(screen, JobsScreen)
-        rows = rows_of(screen, "jobs")[1:]
-        assert [row.split()[0] for row in rows] == ["44", "43", "42", "41"]
-        assert "▶ RUNNING" in rows[1] and "42%" in rows[1] and "21:50" in rows[1]
-        box.push(replace(box.job_table["43"], progress=Progress(5e5, 1e6, 60.0, "steps")))
-        await until(pilot, lambda: "50%" in rows_of(screen, "jobs")[2])
-        await pilot.press("j", "enter")
-        assert isinstance(pilot.app.screen, JobScreen) and pilot.app.screen.job_id == "43"
-
-
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-def test_jobs(snap_compare: Compare, size: tuple[int, int]) -> None:
-    async def look(pilot: Pilot[Any]) -> None:
-        await settle(pilot)
-        await pilot.press("J")
-        await settle(pilot)
-
-    assert snap_compare(story_app(), terminal_size=size, run_before=look)
 
 
 async def test_any_size_of_the_job_screen_is_drawn() -> None:

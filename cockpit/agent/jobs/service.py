@@ -55,6 +55,7 @@ class JobService:
             "job.prospect": self._prospect,
             "job.list": self._list,
             "job.show": self._show,
+            "job.request": self._request,
             "job.stop": self._stop,
             "job.remove": self._remove,
             "job.requeue": self._requeue,
@@ -144,6 +145,9 @@ class JobService:
 
     async def _show(self, params: dict[str, Any]) -> Job:
         return self._queue.teller.show(self._find(params))
+
+    async def _request(self, params: dict[str, Any]) -> JobRequest:
+        return replace(self._find(params).spec.request, token=None)
 
     async def _stop(self, params: dict[str, Any]) -> Job:
         record = self._find(params)

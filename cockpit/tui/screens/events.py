@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
-from cockpit.client import Update
 from cockpit.model import Event
 from cockpit.tui import phrases
 from cockpit.tui.keys import bindings
+from cockpit.tui.live import News
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.table import Column, Row, Table
 
@@ -81,9 +81,9 @@ class EventsScreen(ListingScreen):
     def on_screen_resume(self) -> None:
         self.refill()
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Show a new event at once."""
-        if self.ready and (isinstance(update, Event) or not self.table().rows):
+        if self.ready and (isinstance(news, Event) or not self.table().keys):
             self.refill()
 
     def table(self) -> Table:

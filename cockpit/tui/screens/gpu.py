@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from cockpit.client import Update
 from cockpit.errors import CockpitError
 from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Process, Snapshot
 from cockpit.tui import gpu_facts, phrases
 from cockpit.tui.gpu_facts import ONE_COLUMN
 from cockpit.tui.keys import bindings
+from cockpit.tui.live import News
 from cockpit.tui.screens.events import COLUMNS as EVENT_COLUMNS
 from cockpit.tui.screens.events import event_rows
 from cockpit.tui.screens.listing import ListingScreen
@@ -99,16 +99,16 @@ class GpuScreen(ListingScreen):
     def on_resize(self, event: events.Resize) -> None:
         self._show_tab(self.query_one("#tabs", TabLine).chosen)
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Take the newest figures in."""
         if not self.ready:
             return
-        if isinstance(update, Snapshot):
+        if isinstance(news, Snapshot):
             gpu = self._gpu
             if gpu is not None:
-                self._charts.append(gpu, update.time_s)
+                self._charts.append(gpu, news.time_s)
             self.refill()
-        elif isinstance(update, (BoxInfo, Event)):
+        elif isinstance(news, (BoxInfo, Event)):
             self.refill()
 
     # What is shown

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from cockpit.client import Update
 from cockpit.errors import CockpitError
 from cockpit.model import ENDED_STATES, Job, Snapshot
 from cockpit.tui import job_facts
+from cockpit.tui.job_list import power_of, watts_of
 from cockpit.tui.keys import bindings
-from cockpit.tui.screens.jobs import ask_to_stop, job_power
-from cockpit.tui.screens.listing import ListingScreen
+from cockpit.tui.live import News
+from cockpit.tui.screens.job_actions import JobActions
 from cockpit.tui.widgets.field import FieldView
 from cockpit.tui.widgets.frame import Frame
 from cockpit.tui.widgets.log import LogView
@@ -39,7 +39,7 @@ LOG_EVERY_S = 0.5
 _ONE: tuple[Column, ...] = (Column("", flex=True),)
 
 
-class JobScreen(ListingScreen):
+class JobScreen(JobActions):
     """Everything about one job; what has no room beside the rest has a tab of its own."""
 
     place = "job"
@@ -105,10 +105,10 @@ class JobScreen(ListingScreen):
     def on_resize(self, event: events.Resize) -> None:
         self._show_tab(self._tab)
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Figures go on with each snapshot, and whenever this job says something."""
-        mine = isinstance(update, Job) and update.id == self.job_id
-        if self.ready and (mine or isinstance(update, Snapshot)):
+        mine = isinstance(news, tuple) and any(job.id == self.job_id for job in news)
+        if self.ready and (mine or isinstance(news, Snapshot)):
             self.refill()
 
     # What is shown
@@ -127,7 +127,7 @@ class JobScreen(ListingScreen):
             head.show([Row("", ((words, "error" if self._gone else "muted"),))])
             return
         snapshot = self.app.live.snapshot
-        power = job_power(job, snapshot)
+        power = power_of(job, watts_of(snapshot.gpus if snapshot else ()))
         bar = min(self.size.width // 4, 48)
         head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, bar))
         self.query_one("#kernels", Table).show(job_facts.kernel_rows(job.kernels))
@@ -210,7 +210,7 @@ class JobScreen(ListingScreen):
     async def _follow(self) -> None:
         try:
             if self.job is None:
-                self.app.live.jobs[self.job_id] = await self.app.box.job(self.job_id)
+                self.app.live.take(await self.app.box.job(self.job_id))
             self.refill()
         except CockpitError as error:
             self._gone = str(error)
@@ -302,7 +302,6 @@ class JobScreen(ListingScreen):
         for view in self._fields.values():
             view.recolour(name)
 
-    def action_stop(self) -> None:
-        """Stop the job after a question that names it."""
-        if self.job is not None:
-            ask_to_stop(self, self.job)
+    def chosen_jobs(self) -> list[Job]:
+        """The job itself."""
+        return [self.job] if self.job is not None else []

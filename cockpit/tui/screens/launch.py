@@ -195,7 +195,8 @@ class LaunchScreen(Screen[None]):
             return
         finally:
             self._launching = False
-        self.app.live.jobs.setdefault(job.id, job)
+        if job.id not in self.app.live.jobs:
+            self.app.live.take(job)
         self.app.pop_screen()
         self.app.open_job(job.id)
 

@@ -75,6 +75,13 @@ class ListingScreen(Screen[None]):
         self.needle = event.needle
         self.refill()
 
+    def step_back(self) -> bool:
+        """Let go of the filter; whether there was one."""
+        filtered = bool(self.needle)
+        for line in self.query(FilterLine) if filtered else ():
+            line.action_forget()
+        return filtered
+
     def action_filter(self) -> None:
         for line in self.query(FilterLine):
             line.open()

@@ -12,10 +12,11 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Input
 
-from cockpit.client import Connected, Update
+from cockpit.client import Connected
 from cockpit.errors import CockpitError
 from cockpit.model import BoxInfo, Snapshot
 from cockpit.tui import keys
+from cockpit.tui.live import News
 from cockpit.tui.narrow import NarrowCompositor
 from cockpit.tui.trail import SPAN_S, Trail
 from cockpit.tui.wall.bridges import Bridge
@@ -109,10 +110,10 @@ class WallScreen(Screen[None]):
         """Remember a snapshot for the charts, whether the wall is seen or not."""
         self.scene.keep(snapshot)
 
-    def on_live(self, update: Update) -> None:
+    def on_live(self, news: News) -> None:
         """Show what changed."""
         if (
-            isinstance(update, (Connected, BoxInfo, Snapshot))
+            isinstance(news, (Connected, BoxInfo, Snapshot))
             and self.scene.count != self._arranged_for
         ):
             self.lay_out()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from heapq import nlargest
+
 from textual.geometry import Region
 
-from cockpit.model import Event, Job
+from cockpit.model import ENDED_STATES, Event, Job
 from cockpit.tui.draw import Line, Run, area, blank, clip, crop, eighths, gauge, spread, wrap
 from cockpit.tui.phrases import JOB_MARKS, SEVERITY_MARKS, remaining, span, time_of_day
 from cockpit.tui.wall.scene import Scene, budget
@@ -36,24 +39,27 @@ class PowerChart:
 
 
 class JobList:
-    """Jobs that have not ended, then those that have, newest first."""
+    """Jobs that run, then those that wait, then those that have ended: as many as there is room for."""
 
     def __init__(self, region: Region, scene: Scene) -> None:
         self.region = region
         self._scene = scene
 
     def lines(self) -> list[Line]:
-        """A title and two lines for each job."""
+        """A title with how many run and wait, and two lines for each job."""
         live, width, height = self._scene.live, self.region.width, self.region.height
-        current = live.open_jobs()
-        ended = sorted(
-            (job for job in live.jobs.values() if job not in current),
-            key=lambda job: -(job.ended_s or job.submitted_s),
-        )
-        lines: list[Line] = [_title("jobs", f"{len(current)} open" if current else "", width)]
-        if not current and not ended:
+        waiting = [job for job in live.open_jobs() if job.state == "PENDING"]
+        running = [job for job in live.open_jobs() if job.state != "PENDING"]
+        counts = [f"{len(running)} running"] if running else []
+        counts += [f"{len(waiting)} waiting"] if waiting else []
+        lines: list[Line] = [_title("jobs", ", ".join(counts), width)]
+        if not live.jobs:
             lines += [_note("Nothing runs yet. Press L to launch a workload.", width)]
-        for job in [*current, *ended]:
+        room = (height - len(lines) + 1) // 2
+        shown = [*running, *waiting][:room]
+        if len(shown) < room:
+            shown += _ended(live.jobs.values(), room - len(shown))
+        for job in shown:
             lines += self._job(job)
         return (lines + [blank(width)] * height)[:height]
 
@@ -97,6 +103,12 @@ class JobList:
         elif not text and job.started_s is not None and self._scene.live.snapshot is not None:
             text = f"for {span(self._scene.live.snapshot.time_s - job.started_s)}"
         return crop(((f"   {clip(text, width - 4)}", "muted"),), width)
+
+
+def _ended(jobs: Iterable[Job], count: int) -> list[Job]:
+    """The last that ended."""
+    ended = (job for job in jobs if job.state in ENDED_STATES)
+    return nlargest(count, ended, key=lambda job: job.ended_s or job.submitted_s)
 
 
 class EventList:
