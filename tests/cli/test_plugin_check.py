@@ -48,6 +48,20 @@ def test_a_new_plugin_checks_clean(cockpit, tmp_path: Path, language: str) -> No
     assert "SIMULATED" in done.err
 
 
+def test_a_shipped_example_checks_clean(cockpit) -> None:
+    done = cockpit("plugins", "check", "sweep")
+    assert done.code == 0, done.out + done.err
+    assert done.out.endswith("\nno problems, no warnings.\n")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("plugin", ["burn-in", "patterns"])
+def test_a_shipped_example_that_needs_more_checks_clean(cockpit, plugin: str) -> None:
+    done = cockpit("plugins", "check", plugin)
+    assert done.code == 0, done.out + done.err
+    assert done.out.endswith("\nno problems, no warnings.\n")
+
+
 def test_what_is_missing_is_said(check) -> None:
     code, document = check(
         "pass",
