@@ -26,6 +26,9 @@ from cockpit.model import (
     Snapshot,
 )
 
+COPY_TIMEOUT_S = 600.0
+"""For a submission that copies a directory."""
+
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 """Pauses between attempts; the first one after a loss is made at once."""
 
@@ -194,9 +197,14 @@ class Box:
 
     # Jobs
 
-    async def submit(self, request: JobRequest) -> Job:
-        """Queue a job; returns as soon as the agent has it on disk."""
-        return decode(Job, await self.call("job.submit", request))
+    async def submit(self, request: JobRequest, secrets: Mapping[str, str] | None = None) -> Job:
+        """Queue a job; returns as soon as the agent has it on disk, what is to be copied included.
+
+        `secrets` holds a value for each name in `request.secrets`. The same token twice is one job.
+        """
+        params = {**vars(request), "secret_values": dict(secrets or {})}
+        patience_s = CALL_TIMEOUT_S if request.snapshot_directory is None else COPY_TIMEOUT_S
+        return decode(Job, await self.call("job.submit", params, patience_s))
 
     async def prospect(self, request: JobRequest) -> Prospect:
         """What would become of a request now: starts, waits or can never run; submits nothing."""
@@ -224,9 +232,15 @@ class Box:
         """Delete a job that has ended, with its directory. BoxError REFUSED if it has not."""
         await self.call("job.remove", {"id": job_id})
 
-    async def requeue_job(self, job_id: str, token: str | None = None) -> Job:
-        """Submit a job that has ended once more; the same token twice makes one job."""
-        return decode(Job, await self.call("job.requeue", {"id": job_id, "token": token}))
+    async def requeue_job(
+        self, job_id: str, token: str | None = None, secrets: Mapping[str, str] | None = None
+    ) -> Job:
+        """Submit a job that has ended once more; the same token twice makes one job.
+
+        The values of its secrets have to be given again.
+        """
+        params = {"id": job_id, "token": token, "secret_values": dict(secrets or {})}
+        return decode(Job, await self.call("job.requeue", params, COPY_TIMEOUT_S))
 
     async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:
         """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""

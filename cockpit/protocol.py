@@ -38,15 +38,16 @@ METHODS: dict[str, str] = {
     "energy": "{since_s, until_s} → {days: [{day, gpu, energy_j}]}",
     "events": "{since_s, after_id, limit} → {events: [Event], last_id}",
     "process.stop": "{pid, start_ticks, force} → {} (SIGTERM, or SIGKILL with force; your own only)",
-    "job.submit": "JobRequest → Job",
+    "job.submit": "JobRequest and secret_values: {name: text} → Job. A value for each name in"
+    " `secrets`; they are kept in memory only, until the job is over or the agent ends",
     "job.prospect": "JobRequest → Prospect: what would become of it now; nothing is submitted",
     "job.list": "{} → {jobs: [Job]}, newest first",
     "job.show": "{id} → Job",
     "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
-    "job.requeue": "{id, token} → Job, a new one from the same request and code; only of a job that"
-    " has ended. It waits for no other job",
+    "job.requeue": "{id, token, secret_values} → Job, a new one from the same request and code; only"
+    " of a job that has ended. It waits for no other job",
     "job.log": "{id, offset, limit} → {offset, data: base64, end, size, kept_from, ended}; a negative"
     " offset counts from the end. Offsets count all that was ever logged; what lies before kept_from"
     " was dropped, and `offset` is then a later one than was asked for",

@@ -6,6 +6,7 @@ import argparse
 import sys
 import uuid
 
+from cockpit.cli import secret_options
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.jobs import print_job
@@ -62,15 +63,17 @@ rm = Command(add_rm_arguments, run_rm)
 
 def add_requeue_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="a job, as `cockpit jobs` lists it")
+    secret_options.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print the new job as JSON")
 
 
 def run_requeue(arguments: argparse.Namespace) -> int:
     """Submit the same request again as a new job; it is not followed."""
+    secrets = secret_options.values(arguments.secret)
 
     async def work(box: Box) -> int:
         async with box:
-            job = await box.requeue_job(arguments.id, uuid.uuid4().hex)
+            job = await box.requeue_job(arguments.id, uuid.uuid4().hex, secrets)
         if arguments.json:
             print_job(job, as_json=True)
         print(

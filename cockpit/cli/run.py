@@ -6,14 +6,16 @@ import argparse
 import os
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cockpit import parameters, plugins
+from cockpit.cli import secret_options
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
-from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_started
+from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
 from cockpit.cli.gpus import find_gpu
 from cockpit.cli.jobs import print_job
 from cockpit.cli.text import parse_duration
@@ -55,6 +57,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="start once this job has completed, and only then; may be given again",
     )
+    secret_options.add_option(parser)
     parser.add_argument("--name", help="what to call the job")
     parser.add_argument("--detach", action="store_true", help="do not follow the log")
     parser.add_argument(
@@ -107,7 +110,11 @@ def add_exec_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=VALUE]",
         help="pass this variable on too; may be given again",
     )
-    parser.add_argument("--workdir", metavar="DIR", help="run there (default: here)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--chdir", metavar="DIR", help="run there, live (default: here)")
+    where.add_argument(
+        "--workdir", metavar="DIR", help="run in a copy of DIR as it is now; up to 2 GiB"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
 
 
@@ -117,9 +124,11 @@ def run_exec(arguments: argparse.Namespace) -> int:
     command = tuple(words[1:] if words[:1] == ["--"] else words)
     if not command:
         raise UsageError("there is no command", "cockpit exec --gpus 1 -- COMMAND …")
-    directory = Path(arguments.workdir or Path.cwd()).expanduser().absolute()
+    option = "--workdir" if arguments.workdir is not None else "--chdir"
+    chosen = arguments.workdir or arguments.chdir or Path.cwd()
+    directory = Path(chosen).expanduser().absolute()
     if not directory.is_dir():
-        raise UsageError(f"--workdir: {directory} is not a directory")
+        raise UsageError(f"{option}: {directory} is not a directory")
 
     def request(gpus: Wanted | None) -> JobRequest:
         return JobRequest(
@@ -127,7 +136,8 @@ def run_exec(arguments: argparse.Namespace) -> int:
             command=command,
             gpus=1 if gpus is None else gpus,
             environment=_environment(arguments.env),
-            working_directory=str(directory),
+            working_directory=None if arguments.workdir else str(directory),
+            snapshot_directory=str(directory) if arguments.workdir else None,
         )
 
     return _submit(arguments, request)
@@ -149,6 +159,7 @@ def _environment(extra: list[str]) -> dict[str, str]:
 def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], JobRequest]) -> int:
     """Ctrl+C leaves the job alone once it is submitted."""
     submitted: list[Job] = []
+    secrets = secret_options.values(arguments.secret)
     limit_s = None
     if arguments.time_limit is not None:
         limit_s = parse_duration(arguments.time_limit, "--time-limit")
@@ -158,11 +169,12 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
             request(gpus),
             after=tuple(arguments.after),
             time_limit_s=limit_s,
+            secrets=tuple(secrets),
             token=uuid.uuid4().hex,
         )
 
     try:
-        return run_async(_start(open_box(arguments), arguments, limited, submitted))
+        return run_async(_start(open_box(arguments), arguments, limited, secrets, submitted))
     except KeyboardInterrupt:
         if not submitted:
             raise
@@ -174,11 +186,14 @@ async def _start(
     box: Box,
     arguments: argparse.Namespace,
     request: Callable[[Wanted | None], JobRequest],
+    secrets: Mapping[str, str],
     submitted: list[Job],
 ) -> int:
     async with box:
         assert box.info is not None
-        job = await box.submit(request(parse_gpus(arguments.gpus, box.info)))
+        wanted = request(parse_gpus(arguments.gpus, box.info))
+        # An agent that ends before it has answered is asked again: the token makes it one job.
+        job = await patiently(partial(box.submit, wanted, secrets))
         submitted.append(job)
         if arguments.json:
             print_job(job, as_json=True)

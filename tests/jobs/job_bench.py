@@ -92,6 +92,10 @@ class Bench:
         if observed:
             self.service.observe(box(), snapshot())
 
+    def observe(self) -> None:
+        """The box is read once more: every GPU is there and nobody uses one."""
+        self.service.observe(box(), snapshot())
+
     async def restart(self, observed: bool = True, settings: AgentSettings | None = None) -> None:
         await self.service.close()
         self.settings = settings or self.settings

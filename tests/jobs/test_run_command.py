@@ -341,3 +341,31 @@ def test_a_broken_plugin_is_listed_as_broken(shell: Shell) -> None:
     assert done.returncode == 1
     assert b"greeter" in done.stdout and b"Says hello." in done.stdout
     assert b"sick is broken" in done.stderr
+
+
+def test_a_secret_of_this_shell_reaches_its_job_and_no_file(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hunter2")
+    script = 'echo "${#TOKEN}"; [ -n "$ALSO" ]'
+    (shell.home / "also").write_text("hunter3\n")
+    options = ("--gpus", "0", "--secret", "TOKEN", "--secret", f"ALSO=@{shell.home}/also")
+    done = shell.run("exec", *options, "--", "bash", "-c", script)
+    assert (done.returncode, done.stdout) == (0, b"7\n")
+    files = [path for path in shell.home.rglob("*") if path.is_file() and path.name != "also"]
+    assert files and not [path for path in files if b"hunter" in path.read_bytes()]
+    plain = shell.run("exec", "--gpus", "0", "--", "bash", "-c", 'echo "[$TOKEN]"')
+    assert plain.stdout == b"[]\n"
+
+
+def test_exec_runs_here_there_or_in_a_copy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = shell.home / "there"
+    there.mkdir()
+    monkeypatch.chdir(shell.home)
+    where = ("--gpus", "0", "--", "pwd")
+    assert shell.run("exec", *where).stdout.decode().strip() == str(shell.home)
+    assert shell.run("exec", "--chdir", "there", *where).stdout.decode().strip() == str(there)
+    copy = shell.run("exec", "--workdir", "there", *where).stdout.decode().strip()
+    assert copy.startswith(str(shell.home / "STATE_HOME")) and copy.endswith("/workdir")
+    both = shell.run("exec", "--workdir", "there", "--chdir", "there", *where)
+    assert both.returncode == 2 and b"not allowed with argument" in both.stderr

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from cockpit import paths
+from cockpit import paths, secret_names
 from cockpit.agent.environments.choice import Environment, choose, need_of
 from cockpit.agent.jobs.executor import Grant, Stage, Start
 from cockpit.agent.jobs.store import JobDirectory, Spec
@@ -36,11 +36,27 @@ def problem(request: JobRequest) -> str:
     wrong = _wrong_numbers(request)
     if wrong:
         return wrong
-    for directory in (request.plugin_directory, request.working_directory):
+    wrong = _wrong_secrets(request)
+    if wrong:
+        return wrong
+    if request.working_directory is not None and request.snapshot_directory is not None:
+        return "a job runs in a directory or in a copy of one, not both"
+    directories = (request.plugin_directory, request.working_directory, request.snapshot_directory)
+    for directory in directories:
         if directory is not None and not (
             Path(directory).is_absolute() and Path(directory).is_dir()
         ):
             return f"{directory} is not a directory on this box: give an absolute path to one"
+    return ""
+
+
+def _wrong_secrets(request: JobRequest) -> str:
+    for name in request.secrets:
+        problem = secret_names.problem(name)
+        if problem:
+            return problem
+        if name in request.environment:
+            return f"{name} is a secret and a plain variable at once: give it one way"
     return ""
 
 
@@ -96,7 +112,8 @@ def plan(
         "COCKPIT_EVENTS": str(directory.events),
         **_array_environment(spec),
     }
-    workload = Stage(command, _working_directory(request, directory), environment)
+    where = _working_directory(request, directory)
+    workload = Stage(command, where, environment, secrets=request.secrets)
     if chosen.build is None:
         return Start((workload,), grant, request.time_limit_s)
     mark = {name: environment[name] for name in ("COCKPIT_JOB_ID", "COCKPIT_JOB_DIR")}
@@ -131,6 +148,8 @@ def _activated(chosen: Environment, request: JobRequest) -> dict[str, str]:
 def _working_directory(request: JobRequest, directory: JobDirectory) -> str:
     if request.plugin_directory is not None:
         return str(directory.code)
+    if request.snapshot_directory is not None:
+        return str(directory.workdir)
     return request.working_directory or str(directory.path)
 
 

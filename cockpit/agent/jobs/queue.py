@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from cockpit import paths
@@ -14,12 +15,14 @@ from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
 from cockpit.agent.jobs.accounting import SAVE_EVERY_S, Account
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
 from cockpit.agent.jobs.board import NEVER, Hold
-from cockpit.agent.jobs.executor import Executor, Grant
+from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
 from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.record import Record
 from cockpit.agent.jobs.resources import Resources, Tenancy, survey
+from cockpit.agent.jobs.snapshot import Taken
 from cockpit.agent.jobs.store import JobStore
 from cockpit.agent.jobs.telling import Teller
+from cockpit.agent.jobs.vault import Vault
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
 from cockpit.settings import AgentSettings
@@ -56,6 +59,7 @@ class JobQueue:
         self._leaks = leaks.LeakWatch(directory, process_age_s)
         self._follower = Follower(executor, self._looked, self._end, self._again)
         self._tokens: dict[str, Record] = {}
+        self._vault = Vault()
         self._snapshot: Snapshot | None = None
         self._surveyed: Resources | None = None
         self._sdk: Path | None = None
@@ -109,14 +113,25 @@ class JobQueue:
         for record in self.live.values():
             self._save_account(record)
 
-    async def add(self, request: JobRequest, requeued_from: Record | None = None) -> Record:
+    async def add(
+        self,
+        request: JobRequest,
+        requeued_from: Record | None = None,
+        secrets: Mapping[str, str] = NO_SECRETS,
+        taken: Taken | None = None,
+    ) -> Record:
         """Write a new job, or every job of an array, down and start what can start; the first.
 
-        Raises OSError or shutil.Error.
+        `taken` is a copy of the directory to run in, which becomes the job's. Raises OSError or
+        shutil.Error.
         """
         added = []
-        before = (requeued_from.spec.id, requeued_from.spec.array) if requeued_from else ()
-        for spec, directory in await asyncio.to_thread(self._store.create, request, *before):
+        before = requeued_from.spec if requeued_from is not None else None
+        number, member = (before.id, before.array) if before is not None else (None, None)
+        create = partial(self._store.create, request, number, member, taken)
+        created = await asyncio.to_thread(create)
+        self._vault.keep((spec.id for spec, _ in created), secrets)
+        for spec, directory in created:
             record = Record(spec, directory)
             self._register(record)
             self.live[spec.id] = record
@@ -211,6 +226,10 @@ class JobQueue:
         for record in tuple(self.live.values()):
             if record.status:
                 continue
+            lost = self._vault.lost(record.spec.id, record.spec.request.secrets)
+            if lost:
+                self._drop(record, lost)
+                continue
             hold = dependencies.hold(record, self.records)
             if hold.kind == "free":
                 hold = dependencies.pause(record, now_s)
@@ -241,7 +260,8 @@ class JobQueue:
                 self._sdk = sdk_copy.materialise(self._directory)
             settings = self.settings.environments
             start = planning.plan(record.spec, record.directory, grant, self._sdk, settings)
-            record.running = self._executor.start(record.directory, start)
+            secrets = self._vault.of(record.spec.id)
+            record.running = self._executor.start(record.directory, start, secrets)
         except OSError as error:
             return f"it could not be started yet: {error}"
         record.status, record.grant = _provisional(), grant
@@ -292,6 +312,7 @@ class JobQueue:
 
     def _finish(self, record: Record) -> None:
         record.over.set()
+        self._vault.forget(record.spec.id)
         record.events().read_all()
         self._count_loads()
         self.teller.tell(record)

@@ -172,6 +172,7 @@ class Record:
             shared=request.shared,
             gpu_memory_bytes=request.gpu_memory_bytes,
             retries=request.retries,
+            secrets=request.secrets,
             attempt=self.attempt,
             array=self.spec.array,
             placement=self.grant.placement,

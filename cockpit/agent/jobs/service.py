@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cockpit import codec
 from cockpit.agent.environments.service import EnvironmentService
 from cockpit.agent.jobs import contents, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.prospects import prospect
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.record import Record
-from cockpit.agent.jobs.resources import refusal, wish_of
+from cockpit.agent.jobs.submission import Submission, read_request
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Prospect, Snapshot
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
 from cockpit.settings import AgentSettings
 
-FIRST_READING_S = 10.0
-"""How long a submission waits for the box to be known."""
 DEFAULT_GRACE_S = 10.0
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -49,7 +45,7 @@ class JobService:
             directory, box_name, publish, emit, executor or LocalExecutor(), settings
         )
         environments = EnvironmentService(planning.environments_dir(), settings.environments)
-        self._submitting = asyncio.Lock()
+        self._submission = Submission(self._queue, directory)
         self.methods: Mapping[str, Method] = {
             "job.submit": self._submit,
             "job.prospect": self._prospect,
@@ -76,6 +72,7 @@ class JobService:
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
+        await self._submission.close()
         await self._queue.close()
 
     def observe(self, box: BoxInfo, snapshot: Snapshot) -> None:
@@ -91,53 +88,14 @@ class JobService:
         return bool(self._queue.live)
 
     async def _submit(self, params: dict[str, Any]) -> Job:
-        return await self._enter(_read(params))
+        return self._queue.teller.show(await self._submission.submit(params))
 
     async def _prospect(self, params: dict[str, Any]) -> Prospect:
-        return prospect(self._queue, _read(params))
+        return prospect(self._queue, read_request(params))
 
-    async def _enter(self, request: JobRequest, requeued_from: Record | None = None) -> Job:
-        problem = planning.problem(request)
-        if problem:
-            raise RpcError(INVALID_PARAMS, problem)
-        # One at a time, so that the order of arrival is the order of the queue and a token counts once.
-        async with self._submitting:
-            known = self._queue.by_token(request.token)
-            if known is None:
-                await self._refuse_impossible(request)
-                known = await self._create(request, requeued_from)
-        return self._queue.teller.show(known)
-
-    async def _refuse_impossible(self, request: JobRequest) -> None:
-        if self._queue.recording:
-            raise RpcError(REFUSED, "this is a recording: no job can run on it")
-        unknown = [job_id for job_id in request.after if job_id not in self._queue.records]
-        if unknown:
-            raise RpcError(
-                NOT_FOUND,
-                f"there is no job {unknown[0]} here that {request.name} could come after",
-                "`cockpit jobs` lists them.",
-            )
-        wish = wish_of(request)
-        if wish.empty:
-            return
-        try:
-            await asyncio.wait_for(self._queue.known.wait(), FIRST_READING_S)
-        except asyncio.TimeoutError:
-            raise RpcError(
-                REFUSED, "this box has not read its GPUs yet", "Try again in a moment."
-            ) from None
-        problem = refusal(wish, self._queue.resources)
-        if problem:
-            raise RpcError(REFUSED, f"{request.name} cannot run here: {problem}")
-
-    async def _create(self, request: JobRequest, requeued_from: Record | None) -> Record:
-        try:
-            return await self._queue.add(request, requeued_from)
-        except (OSError, shutil.Error) as error:
-            raise RpcError(
-                REFUSED, f"the job could not be written down: {error}", "Is the disk full?"
-            ) from None
+    async def _requeue(self, params: dict[str, Any]) -> Job:
+        before = self._find_ended(params)
+        return self._queue.teller.show(await self._submission.requeue(before, params))
 
     async def _list(self, _: dict[str, Any]) -> dict[str, Any]:
         records = reversed(self._queue.records.values())
@@ -167,18 +125,6 @@ class JobService:
         except OSError as error:
             raise RpcError(REFUSED, f"job {record.spec.id} could not be removed: {error}") from None
         return {}
-
-    async def _requeue(self, params: dict[str, Any]) -> Job:
-        token = params.get("token")
-        if token is not None and not isinstance(token, str):
-            raise RpcError(INVALID_PARAMS, f'"token" must be text, got {token!r:.60}')
-        record = self._find_ended(params)
-        request = record.spec.request
-        if request.plugin_directory is not None:
-            # The plugin may have been changed or deleted since: this job keeps what that one had.
-            request = replace(request, plugin_directory=str(record.directory.code))
-        request = replace(request, token=token, after=())
-        return await self._enter(request, record)
 
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
         return reading.log(self._find(params), params)
@@ -232,10 +178,3 @@ class JobService:
                 NOT_FOUND, f"there is no job {job_id} here", "`cockpit jobs` lists them."
             )
         return record
-
-
-def _read(params: dict[str, Any]) -> JobRequest:
-    try:
-        return codec.loads(JobRequest, params)
-    except ValueError as error:
-        raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None

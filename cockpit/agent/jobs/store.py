@@ -7,13 +7,16 @@ Inside `DIRECTORY/<id>/`:
 |---|---|---|
 | `spec.json` | the agent, once | what was asked for, and when |
 | `code/` | the agent, once | the plugin's folder as it was at submit |
+| `workdir/` | the agent, once, then the job | the directory of `--workdir` as it was at submit |
+| `workdir.list` | the agent, once | what was copied there, so that a requeue copies no more |
 | `parameters.json` | the agent, once | what `COCKPIT_PARAMETERS` points to |
 | `start.json` | the agent, holding the lock | the commands, environment and devices of the start |
 | `cancel.json` | the agent | that the end was asked for, and with what grace |
 | `released.json` | the agent | that the job which this one comes after completed, and is removed |
 | `attempts/N.json` | the agent, holding the lock | the last status of attempt N, which failed |
 | `status.json` | whoever holds `lock`: the shim while it lives | state, exit code, times |
-| `output.log` | the job itself | its stdout and stderr |
+| `output.log` | the job itself | its stdout and stderr, but what was put aside |
+| `output.*.log.gz`, `dropped.json` | the shim | see `shim/rotation.py` |
 | `events.jsonl`, `frames/`, `images/` | the job itself | what `cockpit.sdk` reports |
 | `environment` | whoever found or built it | leads to the Python environment it runs in |
 | `requirements.lock` | the same | every package of that environment, with its version |
@@ -36,13 +39,13 @@ from typing import Any
 
 from cockpit import codec
 from cockpit.agent.jobs import shim
+from cockpit.agent.jobs.snapshot import HIDDEN, NOT_COPIED, Taken
 from cockpit.model import ArrayMember, JobRequest
 
 REMOVED = ".removed"
 """Ends the name of a directory that is being deleted: it is no job any more."""
 PREPARED = "prepared.json"
 """What becomes `spec.json` once every job of a submission is on disk."""
-NOT_COPIED = ("__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", "node_modules")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class JobDirectory:
         self.events = path / "events.jsonl"
         self.frames = path / "frames"
         self.code = path / "code"
+        self.workdir = path / "workdir"
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The object in `name`; None if there is none or it is not whole."""
@@ -86,6 +90,17 @@ class JobDirectory:
         """From now on this directory is a job."""
         (self.path / PREPARED).rename(self.path / "spec.json")
         shim.sync_directory(str(self.path))
+
+    def keep_workdir(self, taken: Taken, last: bool) -> None:
+        """Take over a copy of the directory to run in. Raises OSError."""
+        taken.give(self.workdir, keep=not last)
+        names = "\0".join(entry.path for entry in taken.entries)
+        (self.path / "workdir.list").write_text(names, "utf-8", "surrogateescape")
+
+    def copied(self) -> frozenset[str]:
+        """The paths of what `workdir` held at submit. Raises OSError."""
+        text = (self.path / "workdir.list").read_text("utf-8", "surrogateescape")
+        return frozenset(text.split("\0"))
 
     def log_bytes(self) -> int:
         """Size of the log; 0 before there is one."""
@@ -118,11 +133,13 @@ class JobStore:
         request: JobRequest,
         requeued_from: str | None = None,
         member: ArrayMember | None = None,
+        taken: Taken | None = None,
     ) -> list[tuple[Spec, JobDirectory]]:
         """Make a new job's directory, or one for each job of an array; they exist once this returns.
 
-        `member` is the place in an array of a job that runs again by itself. Raises OSError if the
-        plugin folder cannot be read or the disk takes no more: then none of them exists.
+        `taken` is the copy of its working directory, which is given away. `member` is the place in
+        an array of a job that runs again by itself. Raises OSError if the plugin folder cannot be
+        read or the disk takes no more: then none of them exists.
         """
         found = self._allocate(max(1, len(request.array)))
         ids = [directory.path.name for directory in found]
@@ -139,6 +156,8 @@ class JobStore:
         try:
             for spec, directory in jobs:
                 self._fill(directory, request)
+                if taken is not None:
+                    directory.keep_workdir(taken, last=directory is found[-1])
                 directory.write(PREPARED, json.loads(codec.dumps(spec)))
             shim.sync_directory(str(self.directory))
             # Made real at this moment, an array as a whole: `_finish` does the rest after a crash.
@@ -197,9 +216,10 @@ class JobStore:
         return path
 
     def sweep(self) -> None:
-        """Delete what a removal that was cut off has left."""
-        for path in self.directory.glob(f"*{REMOVED}"):
-            shutil.rmtree(path, ignore_errors=True)
+        """Delete what a removal or a submission that was cut off has left."""
+        for pattern in (f"*{REMOVED}", f"{HIDDEN}*"):
+            for path in self.directory.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
 
     def load(self) -> list[tuple[Spec, JobDirectory]]:
         """Every job on disk, oldest first. A directory that is not whole is left alone."""
