@@ -46,6 +46,8 @@ class SmokeRun:
     bad_events: int
     unknown_events: tuple[str, ...]
     message: str
+    warnings: tuple[str, ...]
+    """What it warned of itself."""
     log: str
     """The end of what it wrote."""
 
@@ -90,6 +92,8 @@ def review_run(plugin: Plugin, run: SmokeRun) -> Iterator[Finding]:
             f"{run.bad_events} of its events could not be read",
             "An event is one line of JSON with a type; numbers are finite.",
         )
+    for text in run.warnings:
+        yield Finding("note", f"it warned: {text}")
     for kind in run.unknown_events:
         yield Finding("problem", f"it tells events of the type {kind!r}, which nobody reads")
     yield from _review_progress(run)

@@ -29,6 +29,7 @@ from cockpit.settings import AgentSettings, SimulateSettings
 TIMEOUT = "5m"
 LOG_BYTES = 2000
 GRACE_S = 3.0
+WARNINGS_MOST = 5
 EVENT_TYPES = (
     *("progress", "metrics", "kernel", "roofline", "frame"),
     *("image", "table", "text", "checkpoint", "message"),
@@ -167,19 +168,33 @@ def _came_to(
         bad_events=tail.bad_lines,
         unknown_events=_unknown_types(path),
         message=tail.message,
+        warnings=_warnings(path),
         log=base64.b64decode(log["data"]).decode("utf-8", "replace"),
     )
 
 
-def _unknown_types(path: Path) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    """Every event that has a type, also one that is not known."""
     with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                kind = json.loads(line)["type"]
-                if isinstance(kind, str) and kind not in EVENT_TYPES:
-                    found[kind] = None
-    return tuple(found)
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and isinstance(event.get("type"), str):
+                    yield event
+
+
+def _unknown_types(path: Path) -> tuple[str, ...]:
+    types = (event["type"] for event in _events(path))
+    return tuple(dict.fromkeys(kind for kind in types if kind not in EVENT_TYPES))
+
+
+def _warnings(path: Path) -> tuple[str, ...]:
+    told = (
+        str(event.get("text"))
+        for event in _events(path)
+        if (event["type"], event.get("level")) == ("message", "warning")
+    )
+    return tuple(dict.fromkeys(told))[:WARNINGS_MOST]
 
 
 def _print(findings: list[Finding], run: SmokeRun | None) -> None:

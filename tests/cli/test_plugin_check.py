@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cockpit.new_plugin import LANGUAGES
 
 MANIFEST = """
 name = "sloppy"
@@ -38,14 +41,26 @@ def texts(document: dict[str, Any], level: str) -> list[str]:
     return [each["text"] for each in document["findings"] if each["level"] == level]
 
 
-@pytest.mark.parametrize("language", ["python", "bash"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_new_plugin_checks_clean(cockpit, tmp_path: Path, language: str) -> None:
+    if language == "cuda" and shutil.which("nvcc") is None and shutil.which("g++") is None:
+        pytest.skip("there is neither nvcc nor g++ to compile with")
     cockpit("plugins", "new", "fresh", "--language", language, "--path", str(tmp_path))
     done = cockpit("plugins", "check", str(tmp_path / "fresh"))
     assert done.code == 0, done.out + done.err
     assert done.out.startswith("run      COMPLETED in ")
     assert done.out.endswith("\nno problems, no warnings.\n")
     assert "SIMULATED" in done.err
+
+
+def test_what_it_warned_of_is_noted(check) -> None:
+    _, document = check(
+        "from cockpit.sdk import job\nfor _ in range(3): job.message('no card', 'warning')"
+    )
+    assert texts(document, "note") == [
+        "it has no views: its job screen shows no chart and no picture",
+        "it warned: no card",
+    ]
 
 
 def test_a_shipped_example_checks_clean(cockpit) -> None:

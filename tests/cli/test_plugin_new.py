@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,32 +94,58 @@ def test_without_a_compiler_the_cuda_plugin_says_so_and_ends_with_2(
     cockpit, own: Path, tmp_path: Path
 ) -> None:
     cockpit("plugins", "new", "card", "--language", "cuda")
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("bash", "sed", "date"):
-        (tools / name).symlink_to(shutil.which(name) or "")
-    done = by_hand(own / "card", tmp_path, PATH=str(tools), CUDA_HOME=str(tmp_path))
+    done = by_hand(own / "card", tmp_path, **tools(tmp_path, "bash", "sed", "date"))
     assert done.returncode == 2
-    assert "There is no nvcc here" in done.stderr
-    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert "There is neither nvcc nor a C++ compiler here" in done.stderr
+    (event,) = told(tmp_path)
     assert (event["type"], event["level"]) == ("message", "error")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile with")
+def test_without_nvcc_the_cuda_plugin_runs_on_the_processor_and_says_so(
+    cockpit, own: Path, tmp_path: Path
+) -> None:
+    cockpit("plugins", "new", "card", "--language", "cuda")
+    needed = tools(tmp_path, "bash", "sed", "date", "g++", "as", "ld")
+    done = by_hand(own / "card", tmp_path, chosen={"mebibytes": 1, "batches": 3}, **needed)
+    assert done.returncode == 0, done.stderr
+    first, *events = told(tmp_path)
+    assert first["text"] == "There is no nvcc here, so this runs on the processor."
+    assert [event["type"] for event in events[:2]] == ["roofline", "kernel"]
+    assert events[0]["device"] == "CPU, one thread"
+    assert (events[-1]["done"], events[-1]["total"]) == (3, 3)
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no nvcc to compile with")
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU here")
-def test_without_a_gpu_the_cuda_plugin_compiles_says_so_and_ends_with_2(
+def test_without_a_gpu_the_cuda_plugin_compiles_and_says_why_it_runs_on_the_processor(
     cockpit, own: Path, tmp_path: Path
 ) -> None:
     cockpit("plugins", "new", "card", "--language", "cuda")
-    done = by_hand(own / "card", tmp_path)
-    assert (tmp_path / "kernel").exists(), done.stderr
-    assert done.returncode == 2
-    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
-    assert event["level"] == "error" and event["text"].startswith("No GPU was there: ")
+    done = by_hand(own / "card", tmp_path, chosen={"mebibytes": 1, "batches": 1})
+    assert done.returncode == 0, done.stderr
+    assert told(tmp_path)[0]["text"].startswith("Compiled, but there is no CUDA device, so ")
 
 
-def by_hand(folder: Path, directory: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+def tools(directory: Path, *names: str) -> dict[str, str]:
+    """Variables for a place with no programs but these."""
+    folder = directory / "bin"
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to(shutil.which(name) or "")
+    return {"PATH": str(folder), "CUDA_HOME": str(directory), "CXX": "none"}
+
+
+def told(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
+
+
+def by_hand(
+    folder: Path, directory: Path, chosen: dict[str, int] | None = None, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    (directory / "parameters.json").write_text(json.dumps(chosen or {}))
     events = {
+        "COCKPIT_PARAMETERS": str(directory / "parameters.json"),
         "COCKPIT_EVENTS": str(directory / "events.jsonl"),
         "COCKPIT_JOB_DIR": str(directory),
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compiles kernel.cu with nvcc and runs it; ends with 2 where there is no nvcc.
+# Compiles kernel.cu and runs it: with nvcc for a GPU, else with a C++ compiler for the processor.
+# Ends with 2 where there is neither.
 set -euo pipefail
 
 # parameter NAME DEFAULT: the number that was chosen for this run.
@@ -20,16 +21,23 @@ fail() {
     exit 2
 }
 
-nvcc=
-for candidate in "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" nvcc; do
-    if command -v "$candidate" >/dev/null; then
-        nvcc=$candidate
-        break
-    fi
-done
-[[ -n $nvcc ]] || fail "There is no nvcc here: install the CUDA toolkit, or set CUDA_HOME to it."
+# first WORDS: the first of these programs that is there.
+first() {
+    local candidate
+    for candidate in "$@"; do
+        if command -v "$candidate"; then return; fi
+    done
+}
 
 program=${COCKPIT_JOB_DIR:-.}/kernel
-"$nvcc" -O3 -std=c++17 -o "$program" kernel.cu || fail "nvcc could not compile kernel.cu: see the log."
+nvcc=$(first "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" nvcc)
+compiler=$(first "${CXX:-c++}" g++ clang++)
+if [[ -n $nvcc ]]; then
+    "$nvcc" -O3 -std=c++17 -o "$program" kernel.cu || fail "nvcc could not compile kernel.cu: see the log."
+elif [[ -n $compiler ]]; then
+    "$compiler" -O3 -std=c++17 -x c++ -o "$program" kernel.cu || fail "kernel.cu could not be compiled: see the log."
+else
+    fail "There is neither nvcc nor a C++ compiler here: install the CUDA toolkit, or set CUDA_HOME to it."
+fi
 # In place of this shell, so that a request to stop reaches the program itself.
 exec "$program" "$(parameter mebibytes 256)" "$(parameter batches 200)"
