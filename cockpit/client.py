@@ -21,6 +21,7 @@ from cockpit.model import (
     JobRequest,
     JobTable,
     JobText,
+    LedgerEntry,
     Prospect,
     Series,
     Snapshot,
@@ -196,6 +197,16 @@ class Box:
         await self.call("shutdown")
 
     # Jobs
+
+    async def usage(self, since_s: float, until_s: float) -> list[LedgerEntry]:
+        """The ledger: every job that had its devices in this span, running and removed ones too."""
+        found: list[LedgerEntry] = []
+        while True:
+            params = {"since_s": since_s, "until_s": until_s, "offset": len(found)}
+            result = await self.call("usage", params)
+            found += [decode(LedgerEntry, entry) for entry in result["entries"]]
+            if not result["entries"] or len(found) >= result["total"]:
+                return found
 
     async def submit(self, request: JobRequest, secrets: Mapping[str, str] | None = None) -> Job:
         """Queue a job; returns as soon as the agent has it on disk, what is to be copied included.

@@ -67,6 +67,8 @@ METHODS: dict[str, str] = {
     "job.table": "{id, name, after} → {version, columns: [text], rows: [[text|number|bool|null]],"
     " left_out: rows} or {version}",
     "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
+    "usage": "{since_s, until_s, offset} → {entries: [LedgerEntry], total}: what jobs used that had"
+    " devices in this span",
     "environment.list": "{} → {directory, uv, offline, prebuilt, environments: [{id, path, python,"
     " requires, family, plugins, packages, size_bytes, built_s, used_s, in_use, notes}]}",
     "environment.find": "JobRequest → {origin: built|prebuilt|agent, python, id, ready}: where it"

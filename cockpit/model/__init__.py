@@ -45,6 +45,7 @@ from cockpit.model.job import (
     Prospect,
     Roofline,
 )
+from cockpit.model.usage import LedgerEntry, Run
 
 __all__ = [
     "ENDED_STATES",
@@ -66,12 +67,14 @@ __all__ = [
     "JobTable",
     "JobText",
     "KernelStat",
+    "LedgerEntry",
     "NvLink",
     "Process",
     "Progress",
     "Prospect",
     "Reason",
     "Roofline",
+    "Run",
     "Series",
     "Severity",
     "Slice",

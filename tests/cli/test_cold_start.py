@@ -46,6 +46,7 @@ COMMANDS = [
     "stop none --simulate",
     "rm none --simulate",
     "requeue none --simulate",
+    "usage --simulate",
     "plugins",
     "config",
     "themes",

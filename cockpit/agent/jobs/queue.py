@@ -12,9 +12,10 @@ from pathlib import Path
 
 from cockpit import paths
 from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
-from cockpit.agent.jobs.accounting import SAVE_EVERY_S, Account
+from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
 from cockpit.agent.jobs.board import NEVER, Hold
+from cockpit.agent.jobs.books import Books
 from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
 from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.record import Record
@@ -52,7 +53,9 @@ class JobQueue:
         self.loads: tuple[JobLoad, ...] = ()
         self.known = asyncio.Event()
         """Set once the box was observed."""
-        self.teller = Teller(box_name, publish, emit)
+        rates = Rates(settings.price_per_kwh, settings.co2_g_per_kwh)
+        self.teller = Teller(box_name, rates, publish, emit)
+        self.books = Books(directory.parent, rates)
         self._directory = directory
         self._executor, self.settings, self._clock = executor, settings, clock
         self._store = JobStore(directory)
@@ -81,7 +84,8 @@ class JobQueue:
                 record.load_final()
                 if record.final is None:
                     self.live[spec.id] = record
-                    self._close_books(record)
+                    self.books.reopen(record)
+                    self._judge(record)
             else:
                 self.live[spec.id] = record
                 self._pick_up(record)
@@ -111,7 +115,8 @@ class JobQueue:
         """Stop watching. The jobs go on in their shims."""
         await self._follower.close()
         for record in self.live.values():
-            self._save_account(record)
+            self.books.save(record)
+        self.books.catch_up()
 
     async def add(
         self,
@@ -273,9 +278,7 @@ class JobQueue:
     # From the start of a job to its end
 
     def _follow(self, record: Record) -> None:
-        record.account = Account(record.grant.gpus, record.directory.read("accounting.json"))
-        if self._snapshot is not None:
-            record.account.observe(self._snapshot, record.started_s or time.time(), None)
+        self.books.open(record, self._snapshot)
         self._count_loads()
         self._follower.follow(record)
 
@@ -288,8 +291,7 @@ class JobQueue:
         last = record.earlier[-1]
         devices = (*last.get("gpus", ()), *last.get("slices", ()))
         self._leaks.ended(record.spec.id, devices, float(last.get("ended_s", time.time())))
-        self._save_account(record)
-        record.account = None
+        self.books.save(record)
         self._pause(record)
         reason = last.get("reason", "")
         left_s = record.not_before_s - self._clock()
@@ -319,9 +321,9 @@ class JobQueue:
         severity: Severity = "info" if record.state in ("COMPLETED", "CANCELLED") else "warning"
         reason = str(record.status.get("reason", ""))
         self.teller.say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
-        self._close_books(record)
+        self._judge(record)
 
-    def _close_books(self, record: Record) -> None:
+    def _judge(self, record: Record) -> None:
         """A job is over: what is still to be known is whether its devices are free."""
         if record.devices:
             ended_s = record.ended_s or time.time()
@@ -353,21 +355,12 @@ class JobQueue:
         self._surveyed = None
         self.known.set()
         for record in tuple(self.live.values()):
-            self._observe(record, snapshot)
+            self.books.observe(record, snapshot)
         held = {hold.uuid for hold in self.holds()}
         for verdict in self._leaks.observe(snapshot, held):
             self._judged(verdict)
         if self.live:
             self.schedule()
-
-    def _observe(self, record: Record, snapshot: Snapshot) -> None:
-        if record.account is None or record.started_s is None:
-            return
-        record.account.observe(snapshot, record.started_s, record.ended_s)
-        record.observed_s = snapshot.time_s
-        if snapshot.time_s - record.account.saved_s >= SAVE_EVERY_S:
-            record.account.saved_s = snapshot.time_s
-            self._save_account(record)
 
     def _judged(self, verdict: leaks.Verdict) -> None:
         """It is known now whether the devices of a job that ended are free."""
@@ -383,15 +376,10 @@ class JobQueue:
     def _settle(self, record: Record) -> None:
         """The accounts of a job that has ended are closed: it is history now."""
         del self.live[record.spec.id]
-        self._save_account(record)
+        self.books.close(record)
         with contextlib.suppress(OSError):
             self.teller.keep_final(record)
         self.teller.tell(record)
-
-    def _save_account(self, record: Record) -> None:
-        if record.account is not None:
-            with contextlib.suppress(OSError):
-                record.directory.write("accounting.json", record.account.plain())
 
     def _count_loads(self) -> None:
         self.loads = tuple(

@@ -107,7 +107,7 @@ def metrics(
     """
     names = {name for name in params.get("names") or () if isinstance(name, str)}
     axis: Axis = "time_s" if params.get("axis") == "time_s" else "step"
-    since, until = _bound(params, "since", -math.inf), _bound(params, "until", math.inf)
+    since, until = bound(params, "since", -math.inf), bound(params, "until", math.inf)
     reaches = [reach for curve in tail.curves.values() if (reach := curve.reach(axis))]
     kept = {name: curve.copy() for name, curve in tail.curves.items() if not names or name in names}
     points = max(2, min(integer(params, "points", 400), POINTS_MOST))
@@ -128,7 +128,7 @@ def metrics(
     return answer if reaches else lambda: {"metrics": {}, "reach": None}
 
 
-def _bound(params: dict[str, Any], name: str, default: float) -> float:
+def bound(params: dict[str, Any], name: str, default: float) -> float:
     value = params.get(name)
     if value is None:
         return default

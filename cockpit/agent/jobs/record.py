@@ -11,7 +11,7 @@ from typing import Any
 
 from cockpit import codec
 from cockpit.agent.environments.order import BUILDING, PROGRESS
-from cockpit.agent.jobs.accounting import Account, cost
+from cockpit.agent.jobs.accounting import Account, Rates
 from cockpit.agent.jobs.events import EventTail
 from cockpit.agent.jobs.executor import Grant, Running
 from cockpit.agent.jobs.resources import Wish, wish_of
@@ -128,14 +128,15 @@ class Record:
                 self.tail = tail
         return self.events()
 
-    def job(self, box_name: str, price_per_kwh: float | None) -> Job:
+    def job(self, box_name: str, rates: Rates) -> Job:
         """The job as it crosses every boundary."""
         if self.final is not None:
             return self.final
         request, status, tail = self.spec.request, self.status, self.events()
         if self.trying_again:
             status = {**status, "state": "COMPLETING", "exit_code": None, "ended_s": None}
-        energy_j = self.account.energy_j if self.account else None
+        account = self.account
+        energy_j = account.energy_j if account else None
         return Job(
             id=self.spec.id,
             name=request.name,
@@ -153,8 +154,13 @@ class Record:
             progress=tail.progress,
             metrics=dict(tail.metrics),
             energy_j=energy_j,
-            cost=cost(energy_j, price_per_kwh),
+            cost=rates.cost(energy_j),
+            co2_g=rates.co2_g(energy_j),
             gpu_seconds=self._gpu_seconds(),
+            power_mean_w=account.power_mean_w if account else None,
+            power_peak_w=account.power_peak_w if account else None,
+            memory_peak_bytes=account.memory_peak_bytes if account else None,
+            errors=account.errors if account else {},
             kernels=tuple(tail.kernels.values()),
             roofline=tail.roofline,
             frames=tuple(tail.frames),
@@ -198,12 +204,15 @@ class Record:
             for status in self.earlier
             if "ended_s" in status and "started_s" in status
         )
-        return before_s + len(self.grant.gpus) * max(0.0, until_s - begun_s)
+        shift_s = self.account.clock_shift_s if self.account else 0.0
+        raw_s = before_s + len(self.grant.gpus) * max(0.0, until_s - begun_s)
+        # What the clock was set forward is no time that the job had its GPUs.
+        return max(0.0, raw_s - len(self.grant.gpus) * shift_s)
 
-    def keep_final(self, box_name: str, price_per_kwh: float | None) -> None:
+    def keep_final(self, box_name: str, rates: Rates) -> None:
         """Write down how the job looked last, so that no later start has to read all its events."""
         self.events().read_all()
-        self.final = self.job(box_name, price_per_kwh)
+        self.final = self.job(box_name, rates)
         self.tail = self.account = None
         self.directory.write("ended.json", json.loads(codec.dumps(self.final)))
 
@@ -216,7 +225,6 @@ class Record:
             self.final = None
         if self.final is None:
             self.events().read_all()
-            self.account = Account(self.grant.gpus, self.directory.read("accounting.json"))
 
     def same_as_published(self, job: Job) -> bool:
         """True if nobody needs to hear of `job`: a log that grew alone is no news."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
 from cockpit.settings import AgentSettings
 
 DEFAULT_GRACE_S = 10.0
+USAGE_PAGE = 2000
+"""Lines of the ledger in one answer."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -63,6 +66,7 @@ class JobService:
             "job.image": self._image,
             "job.table": self._table,
             "job.text": self._text,
+            "usage": self._usage,
             **environments.methods,
         }
 
@@ -156,6 +160,15 @@ class JobService:
     async def _text(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
         return contents.text(record, await record.all_events(), params)
+
+    async def _usage(self, params: dict[str, Any]) -> dict[str, Any]:
+        since_s = reading.bound(params, "since_s", 0.0)
+        until_s = reading.bound(params, "until_s", time.time())
+        offset = reading.integer(params, "offset", 0)
+        live = tuple(self._queue.live.values())
+        books = self._queue.books
+        found = await asyncio.to_thread(books.usage, since_s, until_s, books.running(live))
+        return {"entries": found[offset : offset + USAGE_PAGE], "total": len(found)}
 
     def _find_ended(self, params: dict[str, Any]) -> Record:
         record = self._find(params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.record import Record
 from cockpit.model import BoxInfo, Event, Job, Severity
 
@@ -13,15 +14,20 @@ class Teller:
     """Shows jobs as they are now and publishes each change once."""
 
     def __init__(
-        self, box_name: str, publish: Callable[[Job], None], emit: Callable[[Event], None]
+        self,
+        box_name: str,
+        rates: Rates,
+        publish: Callable[[Job], None],
+        emit: Callable[[Event], None],
     ) -> None:
         self.box: BoxInfo | None = None
+        self.rates = rates
         self._box_name = box_name
         self._publish, self._emit = publish, emit
 
     def show(self, record: Record) -> Job:
         """The job as it is now."""
-        return record.job(self._box_name, self._price())
+        return record.job(self._box_name, self.rates)
 
     def tell(self, record: Record) -> None:
         """Publish a job if there is news of it."""
@@ -43,7 +49,4 @@ class Teller:
 
     def keep_final(self, record: Record) -> None:
         """Write down how an ended job looks for ever. Raises OSError."""
-        record.keep_final(self._box_name, self._price())
-
-    def _price(self) -> float | None:
-        return self.box.price_per_kwh if self.box else None
+        record.keep_final(self._box_name, self.rates)
