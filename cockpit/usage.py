@@ -34,19 +34,19 @@ class Usage:
 
 @dataclass(frozen=True)
 class BoxUsage:
-    """The jobs beside the whole box."""
+    """The jobs beside the whole box; None all over for a time in which nobody watched it."""
 
     gpu_count: int
-    gpu_seconds: float
+    gpu_seconds: float | None = None
     """What all GPUs had to give in that time."""
-    idle_seconds: float
+    idle_seconds: float | None = None
     """Of that, what no job took."""
-    idle_percent: float | None
-    energy_j: float | None
+    idle_percent: float | None = None
+    energy_j: float | None = None
     """What all GPUs drew, by their counters."""
-    unaccounted_j: float | None
+    unaccounted_j: float | None = None
     """Of that, what is in no job's account: idling, other people, jobs whose energy is not known."""
-    watched_since_s: float | None
+    watched_since_s: float | None = None
     """When the energy counters were first read, if that was within the time."""
 
 
@@ -99,21 +99,20 @@ def beside_the_box(
     until_s: float,
 ) -> BoxUsage:
     """`days` are those of `Box.energy`: whole days, as the span must be."""
-    watched_since_s = since_s
-    if days:
-        first_s = time.mktime(time.strptime(min(str(day["day"]) for day in days), "%Y-%m-%d"))
-        watched_since_s = max(since_s, first_s)
+    if not days:
+        return BoxUsage(gpu_count)
+    first_s = time.mktime(time.strptime(min(str(day["day"]) for day in days), "%Y-%m-%d"))
+    watched_since_s = max(since_s, first_s)
     all_s = gpu_count * max(0.0, until_s - watched_since_s)
     idle_s = max(0.0, all_s - jobs.gpu_seconds)
-    energy_j = sum(float(day["energy_j"]) for day in days) if days else None
-    unaccounted_j = None if energy_j is None else max(0.0, energy_j - (jobs.energy_j or 0.0))
+    energy_j = sum(float(day["energy_j"]) for day in days)
     return BoxUsage(
         gpu_count,
         all_s,
         idle_s,
         100.0 * idle_s / all_s if all_s else None,
         energy_j,
-        unaccounted_j,
+        max(0.0, energy_j - (jobs.energy_j or 0.0)),
         watched_since_s if watched_since_s > since_s else None,
     )
 

@@ -11,6 +11,7 @@ import time
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
+from cockpit.cli.job_figures import LONG_HEAD, long_row, used
 from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
@@ -42,7 +43,10 @@ def run_jobs(arguments: argparse.Namespace) -> int:
                 print_json({"schema": SCHEMA, "jobs": found})
                 return 0
             say_simulated(box.info)
-            if found:
+            if found and arguments.long:
+                rows = [(*_row(job, box.info)[:-1], *long_row(job), job.reason) for job in found]
+                print(table((*HEAD[:-1], *LONG_HEAD, HEAD[-1]), rows, left=(1, 2, 3, 5, 14)))
+            elif found:
                 rows = [_row(job, box.info) for job in found]
                 print(table(HEAD, rows, left=(1, 2, 3, 5, 7)))
             else:
@@ -52,7 +56,14 @@ def run_jobs(arguments: argparse.Namespace) -> int:
     return run_async(work(open_box(arguments)))
 
 
-jobs = Command(_add_json, run_jobs)
+def _add_jobs_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_json(parser)
+    parser.add_argument(
+        "--long", action="store_true", help="with energy, cost, CO2, power and memory"
+    )
+
+
+jobs = Command(_add_jobs_arguments, run_jobs)
 
 
 def _row(job: Job, info: BoxInfo) -> tuple[str, ...]:
@@ -129,8 +140,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         **({"Time limit": duration(job.time_limit_s)} if job.time_limit_s else {}),
         "Exit code": DASH if job.exit_code is None else str(job.exit_code),
         "Progress": progress(job),
-        "GPU time": DASH if job.gpu_seconds is None else duration(job.gpu_seconds),
-        "Energy": DASH if job.energy_j is None else f"{job.energy_j / 3600:.1f} Wh",
+        **used(job, info),
         "Directory": job.directory,
     }
     for name, value in rows.items():

@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "requeue": ("run a job that has ended once more", "cockpit.cli.ended:requeue"),
     "usage": ("what jobs used: GPU hours, energy, cost, CO2", "cockpit.cli.usage:usage"),
     "plugins": ("what can be run here", "cockpit.cli.plugins:plugins"),
+    "environments": (
+        "the Python environments of plugins",
+        "cockpit.cli.environments:environments",
+    ),
     "doctor": ("what is wrong on this machine, and what to do", "cockpit.cli.doctor:doctor"),
     "config": ("every setting and where it came from", "cockpit.cli.config:config"),
     "themes": ("the colour themes", "cockpit.cli.themes:themes"),
@@ -53,7 +57,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "usage",
         "plugins",
     ),
-    "Set up": ("doctor", "config", "themes", "agent", "completion"),
+    "Set up": ("environments", "doctor", "config", "themes", "agent", "completion"),
 }
 
 

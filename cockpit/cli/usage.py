@@ -12,7 +12,7 @@ import time
 from cockpit import usage as ledger
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
-from cockpit.cli.text import DASH, figure, local_time, parse_time, print_json, say_simulated, table
+from cockpit.cli.text import figure, local_time, parse_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import SCHEMA, BoxInfo, LedgerEntry
@@ -156,10 +156,11 @@ def _whole(whole: BoxUsage, total: Usage) -> list[str]:
         if whole.watched_since_s
         else ""
     )
-    idle = DASH if whole.idle_percent is None else f"{whole.idle_percent:.0f} %"
+    if whole.gpu_seconds is None or whole.idle_seconds is None:
+        return ["Nobody watched the box in that time: its own energy is not known."]
     lines = [
         f"Box: {whole.gpu_count} GPUs, {whole.gpu_seconds / 3600:.1f} GPU hours{since};"
-        f" {whole.idle_seconds / 3600:.1f} ({idle}) in no job",
+        f" {whole.idle_seconds / 3600:.1f} ({figure(whole.idle_percent)} %) in no job",
         f"Energy of all GPUs: {_kwh(whole.energy_j)} kWh; {_kwh(whole.unaccounted_j)} in no job's"
         " account (idling, others)",
     ]

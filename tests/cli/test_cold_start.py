@@ -47,6 +47,7 @@ COMMANDS = [
     "rm none --simulate",
     "requeue none --simulate",
     "usage --simulate",
+    "environments --simulate",
     "plugins",
     "config",
     "themes",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from job_bench import Bench
+from package_index import PackageIndex
 
 
 @pytest.fixture
@@ -30,3 +31,14 @@ async def bench(short_tmp: Path) -> AsyncIterator[Bench]:
     yield bench
     await bench.stop_all()
     await bench.service.close()
+
+
+@pytest.fixture
+def index(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
+    """The only index that uv knows, and a cache of its own."""
+    index = PackageIndex(short_tmp / "index")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.address)
+    monkeypatch.setenv("UV_CACHE_DIR", str(short_tmp / "uv"))
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    return index

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,6 @@ from cockpit.settings import AgentSettings, EnvironmentSettings
 
 PYTEST = importlib.metadata.version("pytest")
 WHERE = "import sys; print(sys.prefix)"
-
-
-@pytest.fixture
-def index(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
-    """The only index that uv knows, and a cache of its own."""
-    index = PackageIndex(short_tmp / "index")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index.address)
-    monkeypatch.setenv("UV_CACHE_DIR", str(short_tmp / "uv"))
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    return index
 
 
 async def run(bench: Bench, *requires: str, code: str = WHERE, **options: Any) -> Job:

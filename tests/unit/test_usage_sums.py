@@ -106,7 +106,8 @@ def test_what_no_job_took_is_idle() -> None:
     assert box.watched_since_s is None
     late = beside_the_box(jobs, 2, [{**days[0], "day": "2026-11-03"}], NOVEMBER, DECEMBER)
     assert late.watched_since_s == NOVEMBER + 48 * HOUR
-    assert beside_the_box(jobs, 2, [], NOVEMBER, DECEMBER).unaccounted_j is None
+    unwatched = beside_the_box(jobs, 2, [], NOVEMBER, DECEMBER)
+    assert (unwatched.unaccounted_j, unwatched.idle_seconds) == (None, None)
 
 
 runs = st.lists(

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from cockpit.agent.environments import catalogue
 from cockpit.agent.environments.families import share
@@ -34,6 +35,18 @@ class Environment:
     build: Stage | None = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """The Python that a workload would run in."""
+
+    origin: Literal["prebuilt", "agent", "built"]
+    python: str
+    ready: bool = True
+    """False if it is still to be built."""
+    directory: Path | None = None
+    """Of one that is, or will be, built here."""
+
+
 def need_of(request: JobRequest, code: Path, settings: EnvironmentSettings) -> Need:
     """What a request asks for; `code` is the plugin's folder, which may hold a lock."""
     plugin = request.plugin or request.name
@@ -54,35 +67,36 @@ def need_of(request: JobRequest, code: Path, settings: EnvironmentSettings) -> N
 
 def choose(need: Need, settings: EnvironmentSettings, root: Path, job: Path) -> Environment:
     """The environment of a job; `root` holds those that were built before. Raises OSError."""
-    if need.family is not None and (prebuilt := settings.prebuilt.get(need.family)):
-        python = Path(prebuilt).expanduser()
-        prefix = python.parent.parent
+    place = where(need, settings, root)
+    if place.origin == "prebuilt":
+        prefix = Path(place.python).parent.parent
         is_environment = (prefix / "pyvenv.cfg").exists()
-        order = BuildOrder(str(root), str(job), need, prebuilt=str(python))
+        order = BuildOrder(str(root), str(job), need, prebuilt=place.python)
         return Environment(
-            str(python), str(prefix) if is_environment else None, _stage(order, LOOKING)
+            place.python, str(prefix) if is_environment else None, _stage(order, LOOKING)
         )
-    if need.lock is None and not missing(need.requires, installed_here):
+    if place.directory is None:
         if need.requires:
             (job / catalogue.LOCK).write_text(_own_lock())
-        return Environment(sys.executable)
-    place = job / LINK
-    python = place / "bin" / "python"
-    directory = root / key(share(need, catalogue.apart(root, key(need))))
-    if catalogue.is_whole(directory):
-        settle(directory, job, need.plugin)
-        return Environment(str(python), str(place))
+        return Environment(place.python)
+    link = job / LINK
+    python = str(link / "bin" / "python")
+    if place.ready:
+        settle(place.directory, job, need.plugin)
+        return Environment(python, str(link))
     order = BuildOrder(str(root), str(job), need, settings.offline)
-    return Environment(str(python), str(place), _stage(order, BUILDING))
+    return Environment(python, str(link), _stage(order, BUILDING))
 
 
-def to_build(need: Need, settings: EnvironmentSettings, root: Path) -> bool:
-    """Whether the next job with this need would build its environment first."""
-    if need.family is not None and need.family in settings.prebuilt:
-        return False
+def where(need: Need, settings: EnvironmentSettings, root: Path) -> Place:
+    """Where the next job with this need would run. Nothing is changed."""
+    if need.family is not None and (python := settings.prebuilt.get(need.family)):
+        return Place("prebuilt", str(Path(python).expanduser()))
     if need.lock is None and not missing(need.requires, installed_here):
-        return False
-    return not catalogue.is_whole(root / key(share(need, catalogue.apart(root, key(need)))))
+        return Place("agent", sys.executable)
+    directory = root / key(share(need, catalogue.apart(root, key(need))))
+    ready = catalogue.is_whole(directory)
+    return Place("built", str(directory / "bin" / "python"), ready, directory)
 
 
 def _stage(order: BuildOrder, text: str) -> Stage:

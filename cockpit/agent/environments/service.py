@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cockpit import codec
 from cockpit.agent.environments import catalogue
-from cockpit.agent.environments.choice import need_of
-from cockpit.agent.environments.families import share
+from cockpit.agent.environments.choice import need_of, where
 from cockpit.agent.environments.installer import find_uv
-from cockpit.agent.environments.need import Need, key
-from cockpit.agent.environments.requirements import installed_here, missing
+from cockpit.agent.environments.need import Need
 from cockpit.model import JobRequest
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
 from cockpit.settings import EnvironmentSettings
@@ -54,18 +51,13 @@ class EnvironmentService:
         return await asyncio.to_thread(self._where, need)
 
     def _where(self, need: Need) -> dict[str, Any]:
-        if need.family is not None and need.family in self._settings.prebuilt:
-            python = str(Path(self._settings.prebuilt[need.family]).expanduser())
-            return {"origin": "prebuilt", "python": python, "id": None, "ready": True}
-        if need.lock is None and not missing(need.requires, installed_here):
-            return {"origin": "agent", "python": sys.executable, "id": None, "ready": True}
-        identity = key(share(need, catalogue.apart(self._root, key(need))))
-        directory = self._root / identity
+        place = where(need, self._settings, self._root)
+        identity = place.directory.name if place.directory else None
         return {
-            "origin": "built",
-            "python": str(directory / "bin" / "python"),
+            "origin": place.origin,
+            "python": place.python,
             "id": identity,
-            "ready": catalogue.is_whole(directory),
+            "ready": place.ready,
         }
 
     async def _remove(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from cockpit.agent.environments.choice import need_of, to_build
+from cockpit.agent.environments.choice import need_of, where
 from cockpit.agent.jobs import planning
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
 from cockpit.agent.jobs.queue import JobQueue
@@ -59,6 +59,6 @@ def _impossible(queue: JobQueue, request: JobRequest) -> str:
 
 
 def _builds(queue: JobQueue, request: JobRequest) -> bool:
-    code = Path(request.plugin_directory or "")
+    code = Path(request.plugin_directory or "/nonexistent")
     need = need_of(request, code, queue.settings.environments)
-    return to_build(need, queue.settings.environments, planning.environments_dir())
+    return not where(need, queue.settings.environments, planning.environments_dir()).ready

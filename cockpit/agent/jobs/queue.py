@@ -150,6 +150,9 @@ class JobQueue:
         """Delete a job that has ended. Raises OSError if its directory cannot be deleted."""
         job_id, token = record.spec.id, record.spec.request.token
         dependencies.release(record, self.live)
+        if job_id in self.live:
+            # It has just ended: the ledger has no line of it yet.
+            self.books.close(record)
         detached = self._store.detach(job_id)
         self.live.pop(job_id, None)
         self.records.pop(job_id, None)
