@@ -130,7 +130,7 @@ def test_the_ledger_of_this_month_has_every_job(cockpit: Say, short_tmp: Path) -
     assert code == 1 and "No job had a GPU in that time." in out
     for gpus in ("1", "2"):
         assert cockpit("exec", "--gpus", gpus, "--name", "nap", "--", "sleep", "3")[0] == 0
-    code, out, err = cockpit("usage", "--by", "job", "--json")
+    code, out, _ = cockpit("usage", "--by", "job", "--json")
     found = json.loads(out)
     assert code == 0 and found["schema"] == 1 and found["box"]["source"] == "simulated"
     rows = {row["key"]: row for row in found["rows"]}

@@ -6,14 +6,17 @@ import asyncio
 import base64
 import json
 import signal
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from job_bench import Bench, alive, box, snapshot, until, uuid
 
+from cockpit.agent.jobs import accounting
 from cockpit.agent.jobs.shim import descendants
 from cockpit.protocol import RpcError
+from cockpit.settings import AgentSettings
 
 
 async def test_a_command_runs_and_its_output_is_the_log(bench: Bench) -> None:
@@ -231,22 +234,27 @@ async def test_changes_are_published_and_a_growing_log_alone_is_not(bench: Bench
     ]
 
 
-async def test_energy_comes_from_the_counters_for_the_time_the_job_ran(bench: Bench) -> None:
-    bench.service.observe(box(price=0.36), snapshot(energy_j=1000.0))
+async def test_energy_comes_from_the_counters_for_the_time_the_job_ran(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.restart(settings=AgentSettings(price_per_kwh=0.36))
+    now_s = time.time()
+    monkeypatch.setattr(accounting, "monotonic", lambda: now_s)
+    bench.service.observe(box(), snapshot(energy_j=1000.0))
     job = await bench.submit("sleep", "600", gpus=1)
     started_s = (await bench.reach(job, "RUNNING")).started_s
     assert started_s is not None
     await until(lambda: bench.status(job).get("pid"), "the shim's status")
     for second in (0, 10, 20):
-        bench.service.observe(
-            box(price=0.36), snapshot(time_s=started_s + 5 + second, energy_j=2000.0 + 100 * second)
-        )
+        now_s = started_s + 5 + second
+        bench.service.observe(box(), snapshot(time_s=now_s, energy_j=2000.0 + 100 * second))
     seen = await bench.show(job)
     assert seen.energy_j is not None and seen.energy_j >= 2000.0
     assert seen.gpu_seconds == pytest.approx(25.0, abs=1.0)
     assert seen.cost == pytest.approx(seen.energy_j / 3.6e6 * 0.36)
     ended = await bench.stop(job)
-    bench.service.observe(box(price=0.36), snapshot(time_s=started_s + 60, energy_j=1e9))
+    now_s = started_s + 60
+    bench.service.observe(box(), snapshot(time_s=now_s, energy_j=1e9))
     assert not bench.service.busy()
     assert (await bench.show(ended)).energy_j == pytest.approx(seen.energy_j)
 

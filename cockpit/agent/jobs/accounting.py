@@ -6,9 +6,9 @@ alone: a counter does not say which of two processes drew the power, and a MIG s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from cockpit.agent.jobs.shim import boot_id
@@ -163,7 +163,7 @@ class Account:
         self, time_s: float, started_s: float, ended_s: float | None, monotonic_s: float | None
     ) -> None:
         """Notice that the clock was set, and bring what was read before to the new one."""
-        now = (time_s, time.monotonic() if monotonic_s is None else monotonic_s, boot_id())
+        now = (time_s, monotonic() if monotonic_s is None else monotonic_s, boot_id())
         before, self._clock = self._clock, now
         if started_s != self._attempt[0]:
             self._attempt = (started_s, 0.0)
