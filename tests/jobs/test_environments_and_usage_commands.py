@@ -126,7 +126,7 @@ def test_the_ledger_of_this_month_has_every_job(cockpit: Say, short_tmp: Path) -
     config = short_tmp / "CONFIG_HOME" / "cockpit" / "cockpit.toml"
     config.parent.mkdir()
     config.write_text("[energy]\nprice_per_kwh = 0.3\nco2_g_per_kwh = 400\n")
-    code, out, err = cockpit("usage")
+    code, out, _ = cockpit("usage")
     assert code == 1 and "No job had a GPU in that time." in out
     for gpus in ("1", "2"):
         assert cockpit("exec", "--gpus", gpus, "--name", "nap", "--", "sleep", "3")[0] == 0
