@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,11 @@ import pytest
 
 from cockpit.agent.jobs.events import EventTail
 from cockpit.cli.plugin_check import EVENT_TYPES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,7 +89,7 @@ def followed(newcomer: Newcomer) -> str:
             done = newcomer.type(text)
             assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
             said += done.stdout + done.stderr
-        elif file:
+        elif file and file != "pyproject.toml":
             (newcomer.folder / file).write_text(text)
     return said
 
@@ -95,7 +101,10 @@ def test_every_block_is_one_that_is_run() -> None:
         ("sh", ""),
         ("json", ""),
         ("toml", "plugin.toml"),
+        ("toml", "pyproject.toml"),
         ("python", "workload.py"),
+        ("python", "bench.py"),
+        ("python", "pictures.py"),
         ("markdown", "README.md"),
     }
 
@@ -109,24 +118,99 @@ def test_every_command_of_the_page_does_what_it_says(followed: str) -> None:
     assert "20 of 20 steps (100%)" in followed
 
 
-def test_the_job_has_the_kernel_the_chart_and_the_picture(
+def test_the_job_has_the_kernel_the_chart_the_picture_and_the_table(
     followed: str, newcomer: Newcomer
 ) -> None:
     listed = json.loads(newcomer.type("cockpit jobs --json").stdout)["jobs"]
-    job = json.loads(newcomer.type(f"cockpit job {listed[0]['id']} --json").stdout)
+    (run,) = [job for job in listed if (job["progress"] or {}).get("total") == 200]
+    job = json.loads(newcomer.type(f"cockpit job {run['id']} --json").stdout)
     assert job["progress"]["done"] == 200
     assert [kernel["name"] for kernel in job["kernels"]] == ["leapfrog"]
     assert job["kernels"][0]["bytes_per_s"] > 0
     assert set(job["metrics"]) == {"energy"} and job["frames"] == ["water"]
+    assert job["tables"] == ["drops"]
+
+
+def test_the_preset_gives_what_was_not_given(followed: str, newcomer: Newcomer) -> None:
+    listed = json.loads(newcomer.type("cockpit jobs --json").stdout)["jobs"]
+    detached = re.search(r"detached, job (\d+) goes on", followed)
+    assert detached is not None
+    (storm,) = [job for job in listed if job["id"] == detached[1]]
+    assert newcomer.type(f"cockpit wait {storm['id']}").returncode == 0
+    chosen = json.loads((Path(storm["directory"]) / "parameters.json").read_text())
+    assert chosen == {"steps": 100, "size": 120}
+
+
+def test_the_benchmark_prints_its_table_and_keeps_it(followed: str) -> None:
+    assert re.search(r"^Ripples on .* · no GPU$", followed, re.MULTILINE)
+    assert re.search(
+        r"^side +Mcells/s\n +16 +[0-9.]+\n +32 +[0-9.]+\n +64 ", followed, re.MULTILINE
+    )
+    (line,) = [line for line in followed.splitlines() if line.startswith('{"schema"')]
+    document = json.loads(line)
+    assert document["parameters"]["steps"] == 10 and len(document["rows"]) == 3
+    assert Path(document["saved"]).is_file()
+
+
+def test_the_pictures_and_texts_of_the_page_are_shown(
+    followed: str, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    job = f"COCKPIT_JOB_DIR={tmp_path} COCKPIT_EVENTS={tmp_path}/events.jsonl"
+    done = newcomer.type(f"cd {newcomer.folder} && {job} python pictures.py")
+    assert done.returncode == 0, done.stderr
+    tail = EventTail(tmp_path / "events.jsonl")
+    tail.read_all()
+    assert set(tail.images) == {"slope"} and set(tail.texts) == {"sample"}
+    data = (tmp_path / tail.images["slope"].path).read_bytes()
+    assert struct.unpack_from(">II", data, 16) == (256, 64)
+
+
+def test_the_package_of_the_page_brings_its_plugin(
+    followed: str, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    """As an installer would: the folder, and the entry points in the package's metadata."""
+    (text,) = [text for _, file, text in blocks() if file == "pyproject.toml"]
+    project = tomllib.loads(text)["project"]
+    ((name, target),) = project["entry-points"]["cockpit.plugins"].items()
+    shutil.copytree(newcomer.folder, tmp_path.joinpath(*target.split(".")))
+    info = tmp_path / "my_ponds-1.0.dist-info"
+    info.mkdir()
+    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(about)
+    (info / "entry_points.txt").write_text(f"[cockpit.plugins]\n{name} = {target}\n")
+    alone = f"XDG_CONFIG_HOME={tmp_path} PYTHONPATH={tmp_path}"
+    shown = json.loads(newcomer.type(f"{alone} cockpit plugins show {name} --json").stdout)
+    assert (shown["origin"], shown["package"]) == ("package", "my-ponds 1.0")
+
+
+def example_events() -> list[dict[str, object]]:
+    (text,) = [text for language, _, text in blocks() if language == "json"]
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def read(path: Path, *events: dict[str, object]) -> EventTail:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    tail = EventTail(path)
+    tail.read_all()
+    return tail
 
 
 def test_the_events_of_the_page_can_be_read(tmp_path: Path) -> None:
-    (text,) = [text for language, _, text in blocks() if language == "json"]
-    (tmp_path / "events.jsonl").write_text(text)
-    tail = EventTail(tmp_path / "events.jsonl")
-    tail.read_all()
+    tail = read(tmp_path / "events.jsonl", *example_events())
     assert tail.bad_lines == 0
     assert tail.progress is not None and tail.roofline is not None and tail.kernels
-    told = {json.loads(line)["type"] for line in text.splitlines()}
-    # A frame lives in a ring file, which the SDK writes.
-    assert told == set(EVENT_TYPES) - {"frame"}
+    assert tail.images and tail.tables and tail.texts and tail.checkpoint and tail.frames
+    assert {event["type"] for event in example_events()} == set(EVENT_TYPES)
+
+
+def test_the_table_of_events_says_which_keys_there_must_be(tmp_path: Path) -> None:
+    row = re.compile(r"^\| `(\w+)` \|(.*?)\|(.*?)\|.*\|$", re.MULTILINE)
+    rows = {kind: (must, may) for kind, must, may in row.findall(GUIDE.read_text("utf-8"))}
+    assert set(rows) == set(EVENT_TYPES)
+    for event in example_events():
+        must, may = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[str(event["type"])])
+        assert set(event) == must | may | {"type", "time_s"}
+        for key in set(event) - {"type"}:
+            without = {name: value for name, value in event.items() if name != key}
+            bad = read(tmp_path / "events.jsonl", without).bad_lines
+            assert bad == (key in must), f"{event['type']} without {key}"
