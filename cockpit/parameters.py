@@ -11,7 +11,8 @@ from typing import Any
 
 TYPES = ("int", "float", "str", "bool", "choice", "path")
 RESERVED = (
-    *("help", "gpus", "name", "preset", "time_limit", "after", "json", "detach"),
+    *("help", "gpus", "name", "preset", "time_limit", "after", "secret", "json", "detach"),
+    *("gpu_memory", "slice", "priority", "array", "retries", "exclusive", "shared"),
     *("simulate", "demo", "replay", "config"),
 )
 """Names of options that `cockpit run` has for every plugin."""

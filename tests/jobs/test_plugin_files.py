@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cockpit import parameters, plugins
+from cockpit.cli.options import GLOBAL_OPTIONS
+from cockpit.cli.run import run
 from cockpit.errors import UsageError
 
 GOOD = """
@@ -221,6 +223,16 @@ def test_options_come_from_the_parameters(
     page = " ".join(capsys.readouterr().out.split())
     assert "Length of the tunnel; a whole number from 16 to 4096 (cells); default 256" in page
     assert "a path; required" in page and "default false" in page
+
+
+def test_no_parameter_can_take_the_name_of_an_option() -> None:
+    """`--speed` is one only beside `--replay`, where nothing runs."""
+    parser = argparse.ArgumentParser("run")
+    run.add_arguments(parser)
+    words = [word for action in parser._actions for word in action.option_strings]
+    words += [option for option, *_ in GLOBAL_OPTIONS if option != "--speed"]
+    options = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
+    assert options <= set(parameters.RESERVED)
 
 
 @pytest.mark.parametrize(
