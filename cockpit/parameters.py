@@ -173,5 +173,5 @@ def describe(parameter: Parameter) -> str:
     else:
         default = str(parameter.default)
         shown = default.lower() if isinstance(parameter.default, bool) else default
-        parts.append(f"default {shown}")
+        parts.append(f"default {shown or 'empty'}")
     return "; ".join(part.rstrip(".") for part in parts if part)

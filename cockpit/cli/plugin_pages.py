@@ -8,17 +8,22 @@ from collections.abc import Iterable
 
 from cockpit.cli.text import DASH, table
 from cockpit.parameters import describe
-from cockpit.plugins import Place, Plugin
+from cockpit.plugins import GpuNeed, Place, Plugin
 
 HEAD = ("NAME", "KIND", "GPUS", "FROM", "WHAT IT DOES")
 PATH_HEAD = ("WHOSE", "THERE", "FOLDER")
 LABEL = 10
 
 
-def list_page(listed: Iterable[Plugin]) -> str:
-    """A line for each plugin."""
+def list_page(listed: Iterable[Plugin], columns: int | None = None) -> str:
+    """A line for each plugin; none is longer than `columns`, if there are so many."""
     rows = [(each.name, each.kind, each.gpus.bounds, whose(each), each.summary) for each in listed]
-    return table(HEAD, rows, left=(0, 1, 2, 3, 4))
+    lines = table(HEAD, rows, left=(0, 1, 2, 3, 4)).splitlines()
+    return "\n".join(_cut(line, columns) for line in lines)
+
+
+def _cut(line: str, columns: int | None) -> str:
+    return line if columns is None or len(line) <= columns else line[: columns - 1] + "…"
 
 
 def path_page(rows: Iterable[dict[str, object]]) -> str:
@@ -38,7 +43,7 @@ def show_page(plugin: Plugin) -> str:
     """Everything about one plugin."""
     rows = {
         "Kind": plugin.kind,
-        "GPUs": f"{plugin.gpus.bounds}, {plugin.gpus.default} unless told otherwise",
+        "GPUs": _gpus(plugin.gpus),
         "Requires": ", ".join(plugin.requires) or DASH,
         **({"Family": plugin.environment} if plugin.environment else {}),
         "Command": " ".join(plugin.command),
@@ -65,6 +70,12 @@ def show_page(plugin: Plugin) -> str:
         for option, parameter in zip(options, plugin.parameters, strict=True):
             lines.append("  " + _entry(option, describe(parameter), width))
     return "\n".join(lines)
+
+
+def _gpus(need: GpuNeed) -> str:
+    if need.minimum == need.maximum:
+        return need.bounds
+    return f"{need.bounds}, {need.default} unless told otherwise"
 
 
 def _view(view: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,8 @@ def _list(arguments: argparse.Namespace, directories: tuple[Path, ...]) -> int:
         }
         print_json({"schema": SCHEMA, **document})
     elif listed:
-        print(list_page(listed))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(list_page(listed, columns))
     if not listed:
         told = f"no plugin fits {' and '.join(filter(None, (word, kind)))}"
         print(f"cockpit: {told if word or kind else 'there are no plugins here'}", file=sys.stderr)

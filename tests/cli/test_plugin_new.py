@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cockpit import plugins
+from cockpit.cli.plugin_pages import list_page
 from cockpit.new_plugin import LANGUAGES
 
 
@@ -60,6 +61,12 @@ def test_a_page_says_what_can_be_chosen(cockpit, own: Path) -> None:
     assert "Shows      field temperature, chart of mean_temperature\n" in page
     assert str(own / "fresh") in page
     assert "--conduction Share of a difference" in page
+
+
+def test_on_a_terminal_no_line_of_the_list_is_longer_than_it_is_wide() -> None:
+    lines = list_page(plugins.find_all().plugins, 60).splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert any(line.endswith("…") for line in lines)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
