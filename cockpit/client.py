@@ -221,10 +221,16 @@ class Box:
         """What would become of a request now: starts, waits or can never run; submits nothing."""
         return decode(Prospect, await self.call("job.prospect", request))
 
-    async def jobs(self) -> tuple[Job, ...]:
-        """Every job, newest first."""
-        result = await self.call("job.list")
-        return tuple(decode(Job, entry) for entry in result["jobs"])
+    async def jobs(self, array: str | None = None) -> tuple[Job, ...]:
+        """Every job, newest first; with `array` only the members of that one, by its id."""
+        params: dict[str, Any] = {} if array is None else {"array": array}
+        found: list[Job] = []
+        while True:
+            result = await self.call("job.list", params)
+            found += [decode(Job, entry) for entry in result["jobs"]]
+            if not result.get("more"):
+                return tuple(found)
+            params = {**params, "before": int(found[-1].id)}
 
     async def job(self, job_id: str) -> Job:
         """One job. BoxError with code NOT_FOUND if there is none of that id."""
@@ -374,5 +380,10 @@ class Box:
                 yield decode(Event, entry)
         if "job" in missed.topics:
             result = await link.call("job.list", {}, supersedes="job")
-            for entry in reversed(result["jobs"]):
+            entries = result["jobs"]
+            # The first page has all that changes; what is told meanwhile of those on it stays.
+            while result.get("more"):
+                result = await link.call("job.list", {"before": int(entries[-1]["id"])})
+                entries = [*entries, *result["jobs"]]
+            for entry in reversed(entries):
                 yield decode(Job, entry)

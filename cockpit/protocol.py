@@ -41,7 +41,8 @@ METHODS: dict[str, str] = {
     "job.submit": "JobRequest and secret_values: {name: text} → Job. A value for each name in"
     " `secrets`; they are kept in memory only, until the job is over or the agent ends",
     "job.prospect": "JobRequest → Prospect: what would become of it now; nothing is submitted",
-    "job.list": "{} → {jobs: [Job]}, newest first",
+    "job.list": "{before: id as a number, array: id of one} → {jobs: [Job], more}, newest first; with"
+    " `more`, the rest comes when asked for what is before the last one",
     "job.show": "{id} → Job",
     "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",

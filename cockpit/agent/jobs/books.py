@@ -41,7 +41,7 @@ class Books:
         """Take the account as it was kept."""
         saved = record.directory.read("accounting.json")
         grant = record.grant
-        record.account = Account(record.spec.id, grant.gpus, grant.slices, saved)
+        record.account = Account(record.id, grant.gpus, grant.slices, saved)
 
     def observe(self, record: Record, snapshot: Snapshot) -> None:
         """Take in what its GPUs say now."""

@@ -34,7 +34,7 @@ def _told(record: Record, known: Mapping[str, T], params: dict[str, Any], what: 
     found = known.get(name) if isinstance(name, str) else None
     if found is None:
         have = ", ".join(known) or "none so far"
-        raise RpcError(NOT_FOUND, f"job {record.spec.id} has no {what} called {name!r:.60}", have)
+        raise RpcError(NOT_FOUND, f"job {record.id} has no {what} called {name!r:.60}", have)
     return found
 
 

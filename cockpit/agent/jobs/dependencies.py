@@ -76,8 +76,8 @@ def release(removed: Record, waiting: Mapping[str, Record]) -> None:
     if removed.state != "COMPLETED":
         return
     for record in waiting.values():
-        if removed.spec.id in record.spec.request.after and not record.status:
-            released = [*_released(record), removed.spec.id]
+        if removed.id in record.spec.request.after and not record.status:
+            released = [*_released(record), removed.id]
             record.directory.write(RELEASED, {"after": released})
 
 

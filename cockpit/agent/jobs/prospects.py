@@ -37,7 +37,7 @@ def prospect(queue: JobQueue, request: JobRequest) -> Prospect:
 def _decision(queue: JobQueue, request: JobRequest) -> Decision:
     """As if it stood in the queue already; nothing is changed."""
     earlier = [
-        Waiting(record.spec.id, record.wish)
+        Waiting(record.id, record.wish)
         for record, hold in queue.standing()
         if hold.kind == "free" and record.spec.request.priority >= request.priority
     ]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
-from cockpit import paths
 from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
 from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
@@ -19,21 +16,18 @@ from cockpit.agent.jobs.books import Books
 from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
 from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.record import Record
+from cockpit.agent.jobs.registry import Registry
 from cockpit.agent.jobs.resources import Resources, Tenancy, survey
 from cockpit.agent.jobs.snapshot import Taken
-from cockpit.agent.jobs.store import JobStore
 from cockpit.agent.jobs.telling import Teller
 from cockpit.agent.jobs.vault import Vault
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
 from cockpit.settings import AgentSettings
 
-PROCESS_AGE_S = 5.0
-"""How old the list of processes in a snapshot may be, unless the agent says otherwise."""
-
 
 class JobQueue:
-    """Every job of a box by id, and those of them that are `live`. One event loop's own."""
+    """The jobs of a box from submission to history. One event loop's own."""
 
     def __init__(
         self,
@@ -43,51 +37,47 @@ class JobQueue:
         emit: Callable[[Event], None],
         executor: Executor,
         settings: AgentSettings,
-        process_age_s: float = PROCESS_AGE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.records: dict[str, Record] = {}
-        """In order of submission."""
-        self.live: dict[str, Record] = {}
-        """Those that have not ended, or whose devices were not judged since, in order of submission."""
+        self.registry = Registry(directory)
         self.loads: tuple[JobLoad, ...] = ()
         self.known = asyncio.Event()
         """Set once the box was observed."""
         rates = Rates(settings.price_per_kwh, settings.co2_g_per_kwh)
-        self.teller = Teller(box_name, rates, publish, emit)
+        self.teller = Teller(box_name, rates, publish, emit, self.registry.note)
         self.books = Books(directory.parent, rates)
         self._directory = directory
         self._executor, self.settings, self._clock = executor, settings, clock
-        self._store = JobStore(directory)
+        # So old may the list of processes in a snapshot be.
+        process_age_s = settings.process_interval_s + 2 * settings.interval_s
         self._leaks = leaks.LeakWatch(directory, process_age_s)
         self._follower = Follower(executor, self._looked, self._end, self._again)
-        self._tokens: dict[str, Record] = {}
         self._vault = Vault()
         self._snapshot: Snapshot | None = None
         self._surveyed: Resources | None = None
         self._sdk: Path | None = None
 
+    @property
+    def records(self) -> dict[str, Record]:
+        """Every job by id, in order of submission."""
+        return self.registry.records
+
+    @property
+    def live(self) -> dict[str, Record]:
+        """Those that have not ended, or whose devices were not judged since."""
+        return self.registry.live
+
     # From and to the disk
 
     async def start(self) -> None:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
-        paths.make_private(self._directory)
-        self._store.sweep()
+        self.registry.load()
         self._leaks.load()
-        for spec, directory in self._store.load():
-            record = Record(spec, directory, earlier=retries.earlier(directory))
-            record.refresh()
-            record.load_grant()
-            self._register(record)
-            if record.ended and not retries.due(record):
-                record.over.set()
-                record.load_final()
-                if record.final is None:
-                    self.live[spec.id] = record
-                    self.books.reopen(record)
-                    self._judge(record)
+        for record in tuple(self.live.values()):
+            if record.over.is_set():
+                self.books.reopen(record)
+                self._judge(record)
             else:
-                self.live[spec.id] = record
                 self._pick_up(record)
         self.schedule()
 
@@ -117,6 +107,7 @@ class JobQueue:
         for record in self.live.values():
             self.books.save(record)
         self.books.catch_up()
+        await self.registry.close()
 
     async def add(
         self,
@@ -130,17 +121,8 @@ class JobQueue:
         `taken` is a copy of the directory to run in, which becomes the job's. Raises OSError or
         shutil.Error.
         """
-        added = []
-        before = requeued_from.spec if requeued_from is not None else None
-        number, member = (before.id, before.array) if before is not None else (None, None)
-        create = partial(self._store.create, request, number, member, taken)
-        created = await asyncio.to_thread(create)
-        self._vault.keep((spec.id for spec, _ in created), secrets)
-        for spec, directory in created:
-            record = Record(spec, directory)
-            self._register(record)
-            self.live[spec.id] = record
-            added.append(record)
+        added = await self.registry.create(request, requeued_from, taken)
+        self._vault.keep((record.id for record in added), secrets)
         self.schedule()
         for record in added:
             self.teller.tell(record)
@@ -148,26 +130,10 @@ class JobQueue:
 
     async def remove(self, record: Record) -> None:
         """Delete a job that has ended. Raises OSError if its directory cannot be deleted."""
-        job_id, token = record.spec.id, record.spec.request.token
-        dependencies.release(record, self.live)
-        if job_id in self.live:
+        if record.id in self.live:
             # It has just ended: the ledger has no line of it yet.
             self.books.close(record)
-        detached = self._store.detach(job_id)
-        self.live.pop(job_id, None)
-        self.records.pop(job_id, None)
-        if token is not None and self._tokens.get(token) is record:
-            del self._tokens[token]
-        await asyncio.to_thread(shutil.rmtree, detached)
-
-    def _register(self, record: Record) -> None:
-        self.records[record.spec.id] = record
-        if record.spec.request.token is not None:
-            self._tokens.setdefault(record.spec.request.token, record)
-
-    def by_token(self, token: str | None) -> Record | None:
-        """The job, or the first of the array, that was submitted with this token before."""
-        return None if token is None else self._tokens.get(token)
+        await self.registry.remove(record)
 
     # Devices
 
@@ -206,7 +172,7 @@ class JobQueue:
         ready = self._ready()
         if not ready:
             return
-        queue = [Waiting(record.spec.id, record.wish) for record in ready]
+        queue = [Waiting(record.id, record.wish) for record in ready]
         for decision in decide(queue, self.resources, self.holds(), time.time()):
             record = self.live[decision.job]
             reason = decision.reason
@@ -234,7 +200,7 @@ class JobQueue:
         for record in tuple(self.live.values()):
             if record.status:
                 continue
-            lost = self._vault.lost(record.spec.id, record.spec.request.secrets)
+            lost = self._vault.lost(record.id, record.spec.request.secrets)
             if lost:
                 self._drop(record, lost)
                 continue
@@ -268,7 +234,7 @@ class JobQueue:
                 self._sdk = sdk_copy.materialise(self._directory)
             settings = self.settings.environments
             start = planning.plan(record.spec, record.directory, grant, self._sdk, settings)
-            secrets = self._vault.of(record.spec.id)
+            secrets = self._vault.of(record.id)
             record.running = self._executor.start(record.directory, start, secrets)
         except OSError as error:
             return f"it could not be started yet: {error}"
@@ -293,7 +259,7 @@ class JobQueue:
         """An attempt failed and was put aside: wait for the next one."""
         last = record.earlier[-1]
         devices = (*last.get("gpus", ()), *last.get("slices", ()))
-        self._leaks.ended(record.spec.id, devices, float(last.get("ended_s", time.time())))
+        self._leaks.ended(record.id, devices, float(last.get("ended_s", time.time())))
         self.books.save(record)
         self._pause(record)
         reason = last.get("reason", "")
@@ -317,7 +283,7 @@ class JobQueue:
 
     def _finish(self, record: Record) -> None:
         record.over.set()
-        self._vault.forget(record.spec.id)
+        self._vault.forget(record.id)
         record.events().read_all()
         self._count_loads()
         self.teller.tell(record)
@@ -330,7 +296,7 @@ class JobQueue:
         """A job is over: what is still to be known is whether its devices are free."""
         if record.devices:
             ended_s = record.ended_s or time.time()
-            self._leaks.ended(record.spec.id, record.devices, ended_s)
+            self._leaks.ended(record.id, record.devices, ended_s)
         else:
             self._settle(record)
 
@@ -373,12 +339,12 @@ class JobQueue:
         record.left = verdict.text
         if verdict.text:
             self.teller.say(record, "warning", verdict.text)
-        if record.over.is_set() and record.spec.id in self.live:
+        if record.over.is_set() and record.id in self.live:
             self._settle(record)
 
     def _settle(self, record: Record) -> None:
         """The accounts of a job that has ended are closed: it is history now."""
-        del self.live[record.spec.id]
+        del self.live[record.id]
         self.books.close(record)
         with contextlib.suppress(OSError):
             self.teller.keep_final(record)

@@ -46,7 +46,7 @@ def log(record: Record, params: dict[str, Any]) -> dict[str, Any]:
         try:
             part = logs.read(directory.path, start, limit)
         except OSError as error:
-            words = f"the log of job {record.spec.id} cannot be read: {error}"
+            words = f"the log of job {record.id} cannot be read: {error}"
             raise RpcError(REFUSED, words) from None
     return {
         "offset": part.offset,

@@ -14,6 +14,7 @@ from cockpit.agent.environments.order import BUILDING, PROGRESS
 from cockpit.agent.jobs.accounting import Account, Rates
 from cockpit.agent.jobs.events import EventTail
 from cockpit.agent.jobs.executor import Grant, Running
+from cockpit.agent.jobs.index import Row
 from cockpit.agent.jobs.resources import Wish, wish_of
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import ENDED_STATES, Job
@@ -23,8 +24,10 @@ from cockpit.model import ENDED_STATES, Job
 class Record:
     """What is known of one job."""
 
-    spec: Spec
+    id: str
     directory: JobDirectory
+    known_spec: Spec | None = None
+    """Of one that ended long ago it is read when it is asked for."""
     status: dict[str, Any] = field(default_factory=dict)
     """The last `status.json`; empty while the job waits, provisional until the shim has written."""
     waiting: str = ""
@@ -42,6 +45,7 @@ class Record:
     running: Running | None = None
     """Its process, if this agent started it."""
     tail: EventTail | None = None
+    _final: Job | None = None
     reported: bool = False
     """True if there was something new in it at the last look."""
     account: Account | None = None
@@ -51,8 +55,49 @@ class Record:
     """Set when the job has ended and nothing of it is left."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     published: Job | None = None
-    final: Job | None = None
-    """The job as it was shown last, of one that ended."""
+    row: Row | None = None
+    """What the index knows of a job that ended before this agent started."""
+
+    @classmethod
+    def past(cls, directory: JobDirectory, row: Row) -> Record:
+        """A job that ended, with nothing of its directory read."""
+        status = {"state": row.state, "started_s": row.started_s, "ended_s": row.ended_s}
+        record = cls(str(row.id), directory, status=status, row=row)
+        record.over.set()
+        return record
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What was asked for. Raises LookupError if that cannot be read any more."""
+        found = self.known_spec or self.directory.spec()
+        if found is None:
+            raise LookupError(f"the spec.json of job {self.id} cannot be read")
+        return found
+
+    @property
+    def final(self) -> Job | None:
+        """The job as it was shown last, of one that ended."""
+        if self._final is None and self.row is not None:
+            try:
+                self._final = codec.loads(Job, json.loads(self.row.document))
+            except ValueError:
+                self.row = None
+                self.refresh()
+                self.load_grant()
+                self.load_final()
+        return self._final
+
+    @property
+    def token(self) -> str | None:
+        """What its submission is known by."""
+        return self.row.token if self.row else self.spec.request.token
+
+    @property
+    def array_id(self) -> str | None:
+        """The array that it belongs to."""
+        if self.row is not None:
+            return self.row.array_id
+        return self.spec.array.id if self.spec.array else None
 
     def refresh(self) -> None:
         """Read `status.json` again; what the shim has not written yet stays provisional."""
@@ -130,15 +175,15 @@ class Record:
 
     def job(self, box_name: str, rates: Rates) -> Job:
         """The job as it crosses every boundary."""
-        if self.final is not None:
-            return self.final
+        if (final := self.final) is not None:
+            return final
         request, status, tail = self.spec.request, self.status, self.events()
         if self.trying_again:
             status = {**status, "state": "COMPLETING", "exit_code": None, "ended_s": None}
         account = self.account
         energy_j = account.energy_j if account else None
         return Job(
-            id=self.spec.id,
+            id=self.id,
             name=request.name,
             plugin=request.plugin,
             command=request.command,
@@ -212,18 +257,18 @@ class Record:
     def keep_final(self, box_name: str, rates: Rates) -> None:
         """Write down how the job looked last, so that no later start has to read all its events."""
         self.events().read_all()
-        self.final = self.job(box_name, rates)
+        self._final = self.job(box_name, rates)
         self.tail = self.account = None
-        self.directory.write("ended.json", json.loads(codec.dumps(self.final)))
+        self.directory.write("ended.json", json.loads(codec.dumps(self._final)))
 
     def load_final(self) -> None:
         """Take `ended.json` for what it says; without one the job is put together again."""
         data = self.directory.read("ended.json")
         try:
-            self.final = None if data is None else codec.loads(Job, data)
+            self._final = None if data is None else codec.loads(Job, data)
         except ValueError:
-            self.final = None
-        if self.final is None:
+            self._final = None
+        if self._final is None:
             self.events().read_all()
 
     def same_as_published(self, job: Job) -> bool:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.agent.environments.service import EnvironmentService
-from cockpit.agent.jobs import contents, planning, reading
+from cockpit.agent.jobs import contents, listing, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
+from cockpit.agent.jobs.index import JobIndex
 from cockpit.agent.jobs.prospects import prospect
 from cockpit.agent.jobs.queue import JobQueue
 from cockpit.agent.jobs.record import Record
-from cockpit.agent.jobs.submission import Submission, read_request
+from cockpit.agent.jobs.submission import Submission, read_request, request_of
 from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Prospect, Snapshot
 from cockpit.protocol import INVALID_PARAMS, NOT_FOUND, REFUSED, RpcError
@@ -70,6 +71,11 @@ class JobService:
             **environments.methods,
         }
 
+    @property
+    def index(self) -> JobIndex:
+        """What sums over the history are made from: `index.ended(since_s, until_s)`."""
+        return self._queue.registry.index
+
     async def start(self) -> None:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         await self._queue.start()
@@ -101,15 +107,20 @@ class JobService:
         before = self._find_ended(params)
         return self._queue.teller.show(await self._submission.requeue(before, params))
 
-    async def _list(self, _: dict[str, Any]) -> dict[str, Any]:
-        records = reversed(self._queue.records.values())
-        return {"jobs": [self._queue.teller.show(record) for record in records]}
+    async def _list(self, params: dict[str, Any]) -> dict[str, Any]:
+        before, array = params.get("before"), params.get("array")
+        if not isinstance(array, str | None):
+            raise RpcError(INVALID_PARAMS, f'"array" must be text, got {array!r:.60}')
+        if before is not None:
+            before = reading.integer(params, "before", 0)
+        found = self._queue.registry.newest_first(before, array)
+        return listing.page(found, self._queue.teller.show)
 
     async def _show(self, params: dict[str, Any]) -> Job:
         return self._queue.teller.show(self._find(params))
 
     async def _request(self, params: dict[str, Any]) -> JobRequest:
-        return replace(self._find(params).spec.request, token=None)
+        return replace(request_of(self._find(params)), token=None)
 
     async def _stop(self, params: dict[str, Any]) -> Job:
         record = self._find(params)
@@ -119,7 +130,7 @@ class JobService:
         try:
             await self._queue.stop(record, float(grace_s))
         except OSError as error:
-            raise RpcError(REFUSED, f"job {record.spec.id} could not be stopped: {error}") from None
+            raise RpcError(REFUSED, f"job {record.id} could not be stopped: {error}") from None
         return self._queue.teller.show(record)
 
     async def _remove(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +138,7 @@ class JobService:
         try:
             await self._queue.remove(record)
         except OSError as error:
-            raise RpcError(REFUSED, f"job {record.spec.id} could not be removed: {error}") from None
+            raise RpcError(REFUSED, f"job {record.id} could not be removed: {error}") from None
         return {}
 
     async def _log(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +184,7 @@ class JobService:
     def _find_ended(self, params: dict[str, Any]) -> Record:
         record = self._find(params)
         if not record.over.is_set():
-            job_id = record.spec.id
+            job_id = record.id
             raise RpcError(
                 REFUSED,
                 f"job {job_id} has not ended: it is {record.state}",

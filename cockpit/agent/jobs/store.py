@@ -65,11 +65,26 @@ class JobDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.log = path / "output.log"
-        self.events = path / "events.jsonl"
-        self.frames = path / "frames"
-        self.code = path / "code"
-        self.workdir = path / "workdir"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "output.log"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def frames(self) -> Path:
+        return self.path / "frames"
+
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    @property
+    def workdir(self) -> Path:
+        return self.path / "workdir"
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The object in `name`; None if there is none or it is not whole."""
@@ -85,6 +100,14 @@ class JobDirectory:
             return codec.loads(Spec, self.read("spec.json"))
         except ValueError:
             return None
+
+    def stamp(self) -> str:
+        """Tells one `ended.json` from another; empty without one."""
+        try:
+            seen = os.stat(f"{self.path}/ended.json")  # noqa: PTH116
+        except OSError:
+            return ""
+        return f"{seen.st_mtime_ns} {seen.st_size} {seen.st_ino}"
 
     def make_real(self) -> None:
         """From now on this directory is a job."""
@@ -221,15 +244,13 @@ class JobStore:
             for path in self.directory.glob(pattern):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def load(self) -> list[tuple[Spec, JobDirectory]]:
-        """Every job on disk, oldest first. A directory that is not whole is left alone."""
-        found = []
-        for number in sorted(self._numbers()):
-            directory = JobDirectory(self.directory / str(number))
-            spec = directory.spec() or self._finish(directory)
-            if spec is not None:
-                found.append((spec, directory))
-        return found
+    def directories(self) -> list[JobDirectory]:
+        """Every directory that may be a job's, oldest first."""
+        return [JobDirectory(self.directory / str(number)) for number in sorted(self._numbers())]
+
+    def complete(self, directory: JobDirectory) -> Spec | None:
+        """What was asked for, once the submission is whole; a directory that is none is left alone."""
+        return directory.spec() or self._finish(directory)
 
     def _finish(self, directory: JobDirectory) -> Spec | None:
         """A member of an array whose submission was cut off: real if the array's first job is."""

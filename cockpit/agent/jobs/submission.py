@@ -29,6 +29,14 @@ def read_request(params: dict[str, Any]) -> JobRequest:
         raise RpcError(INVALID_PARAMS, f"the request makes no sense: {error}") from None
 
 
+def request_of(record: Record) -> JobRequest:
+    """What a job was asked for. Raises RpcError if that cannot be read any more."""
+    try:
+        return record.spec.request
+    except LookupError as error:
+        raise RpcError(REFUSED, str(error)) from None
+
+
 class Submission:
     """`job.submit` and `job.requeue`: what comes between a client and the queue."""
 
@@ -46,7 +54,7 @@ class Submission:
         token = params.get("token")
         if token is not None and not isinstance(token, str):
             raise RpcError(INVALID_PARAMS, f'"token" must be text, got {token!r:.60}')
-        request = replace(before.spec.request, token=token, after=())
+        request = replace(request_of(before), token=token, after=())
         # The originals may have been changed or deleted since: this job keeps what that one had.
         if request.plugin_directory is not None:
             request = replace(request, plugin_directory=str(before.directory.code))
@@ -56,7 +64,7 @@ class Submission:
             try:
                 only = before.directory.copied()
             except OSError as error:
-                words = f"what job {before.spec.id} ran on is not known any more: {error}"
+                words = f"what job {before.id} ran on is not known any more: {error}"
                 raise RpcError(REFUSED, words) from None
         return await self._whole(self._enter(request, params, before, only))
 
@@ -78,7 +86,7 @@ class Submission:
         before: Record | None = None,
         only: Container[str] | None = None,
     ) -> Record:
-        known = self._queue.by_token(request.token)
+        known = self._queue.registry.by_token(request.token)
         if known is not None:
             return known
         problem = planning.problem(request)
@@ -90,7 +98,7 @@ class Submission:
         try:
             # One at a time: the order of arrival is that of the queue, and a token counts once.
             async with self._one:
-                known = self._queue.by_token(request.token)
+                known = self._queue.registry.by_token(request.token)
                 if known is None:
                     await self._refuse_impossible(request)
                     known = await self._create(request, secrets, before, taken)

@@ -19,11 +19,12 @@ class Teller:
         rates: Rates,
         publish: Callable[[Job], None],
         emit: Callable[[Event], None],
+        note: Callable[[Record, Job], None],
     ) -> None:
         self.box: BoxInfo | None = None
         self.rates = rates
         self._box_name = box_name
-        self._publish, self._emit = publish, emit
+        self._publish, self._emit, self._note = publish, emit, note
 
     def show(self, record: Record) -> Job:
         """The job as it is now."""
@@ -35,6 +36,7 @@ class Teller:
         if not record.same_as_published(job):
             record.published = job
             self._publish(job)
+            self._note(record, job)
 
     def explain(self, record: Record, reason: str) -> None:
         """Say why a job waits, if that is new."""
@@ -44,9 +46,10 @@ class Teller:
 
     def say(self, record: Record, severity: Severity, text: str) -> None:
         """Make an event of something that happened to a job."""
-        words = f"Job {record.spec.id} ({record.spec.request.name}) {text}"
-        self._emit(Event(0, time.time(), "job", severity, words, job=record.spec.id))
+        words = f"Job {record.id} ({record.spec.request.name}) {text}"
+        self._emit(Event(0, time.time(), "job", severity, words, job=record.id))
 
     def keep_final(self, record: Record) -> None:
         """Write down how an ended job looks for ever. Raises OSError."""
         record.keep_final(self._box_name, self.rates)
+        self._note(record, self.show(record))
