@@ -114,13 +114,31 @@ class Flow:
     def moments(self, first: int = 0, end: int | None = None) -> tuple[Any, Any]:
         """Density (layers × ny × nx) and velocity (3 × layers × ny × nx) of the layers from
         `first` to before `end`, as float32. NaN where there is no fluid."""
-        parts = []
-        for slab, layer, count in self._chunks(first, end):
-            cells = count * self.ny * self.nx
-            moments = wp.empty(cells, dtype=wp.vec4, device=slab.device)
-            self._read(readings.read_moments, slab, layer, cells, moments)
-            parts.append(moments.numpy().reshape(count, self.ny, self.nx, 4))
-        whole = np.moveaxis(np.concatenate(parts), -1, 0)
+        layer_cells = self.ny * self.nx
+        parts = [
+            self._moments(slab, layer * layer_cells, (count, layer_cells), (layer_cells, 1))
+            for slab, layer, count in self._chunks(first, end)
+        ]
+        whole = np.concatenate(parts, axis=1).reshape(4, -1, self.ny, self.nx)
+        return whole[0], whole[1:]
+
+    def plane(self, name: str, place: int) -> tuple[Any, Any]:
+        """Density (rows × columns) and velocity (3 × rows × columns) of the plane `name` (xy, xz
+        or yz) at the cell `place`, as float32: x along the columns (z for yz), y along the rows (z
+        for xz). NaN where there is no fluid."""
+        if name == "xy":
+            density, velocity = self.moments(place, place + 1)
+            return density[0], velocity[:, 0]
+        first, columns, step = (
+            (place * self.nx, self.nx, 1) if name == "xz" else (place, self.ny, self.nx)
+        )
+        strides = (self.ny * self.nx, step)
+        parts = [
+            self._moments(slab, first, (slab.layers, columns), strides) for slab in self._slabs
+        ]
+        whole = np.concatenate(parts, axis=1)
+        if name == "yz":
+            whole = whole.transpose(0, 2, 1)
         return whole[0], whole[1:]
 
     def populations(self, first: int = 0, end: int | None = None) -> Any:
@@ -155,6 +173,15 @@ class Flow:
     def _parity(self) -> int:
         """Of the last step; the start looks like the end of an odd one."""
         return (self.steps + 1) % 2
+
+    def _moments(
+        self, slab: Slab, first: int, shape: tuple[int, int], strides: tuple[int, int]
+    ) -> Any:
+        """Density and velocity of a slab's rows × columns cells, 4 × rows × columns."""
+        moments = wp.empty(shape, dtype=wp.vec4, device=slab.device)
+        inputs = [slab.slots, slab.scale, slab.flags, moments, slab.grid, first, *strides]
+        wp.launch(readings.read_moments, shape, [*inputs, self._parity], device=slab.device)
+        return np.moveaxis(moments.numpy(), -1, 0)
 
     def _read(self, kernel: Any, slab: Slab, layer: int, cells: int, target: Any) -> None:
         place = layer * self.ny * self.nx

@@ -72,20 +72,26 @@ def read_moments(
     slots: wp.array(dtype=Any),
     scale: float,
     flags: wp.array(dtype=wp.uint8),
-    moments: wp.array(dtype=wp.vec4),
+    moments: wp.array(dtype=wp.vec4, ndim=2),
     grid: Grid,
     first: int,
+    row: int,
+    column: int,
     parity: int,
 ):
-    """Density and velocity of each cell; NaN where there is no fluid."""
-    n = wp.tid()
-    if flags[first + n + grid.nx * grid.ny] >= WALL:
-        moments[n] = wp.vec4(wp.nan, wp.nan, wp.nan, wp.nan)
+    """Density and velocity of rows × columns cells from `first`; NaN where there is no fluid.
+
+    Cells lie `row` apart from one row to the next and `column` within it.
+    """
+    r, c = wp.tid()
+    n = first + r * row + c * column
+    if flags[n + grid.nx * grid.ny] >= WALL:
+        moments[r, c] = wp.vec4(wp.nan, wp.nan, wp.nan, wp.nan)
         return
-    f = sent(slots, scale, located(first + n, grid), grid, parity)
+    f = sent(slots, scale, located(n, grid), grid, parity)
     mass = 1.0 + density(f)
     u = momentum(f) / mass
-    moments[n] = wp.vec4(mass, u[0], u[1], u[2])
+    moments[r, c] = wp.vec4(mass, u[0], u[1], u[2])
 
 
 @wp.kernel

@@ -1,27 +1,20 @@
-"""A live wind tunnel: set up, step, show, until done or asked to stop."""
+"""A live wind tunnel: set up, run, and say in plain words what cannot be done."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import checkpoint
 import warp as wp
+from choices import output_of, physics_of, remarks_on, tunnel_of, with_automatic
+from devices import check_layers, check_memory, chosen_devices, roof, told
 from flow import prepare
-from roofline import measured_bandwidth
-from tunnel import Tunnel, fields
+from running import Run
 
 from cockpit.sdk import job
-
-CPU_HEIGHT, GPU_HEIGHT = 80, 192
-BATCH_SHARE = 1.25
-"""A batch lasts this part of a frame's time, so that showing it fits in between."""
-
-GROWTH = 8
-"""One batch to the next, at most: a lucky first measurement must not make a batch of minutes."""
 
 
 def main() -> int:
@@ -32,103 +25,96 @@ def main() -> int:
         reynolds=100.0,
         height=0,
         depth=0,
+        size=0.0,
+        angle=8.0,
+        section="0012",
+        span=100.0,
+        stl="",
+        rotate_x=0.0,
+        rotate_y=0.0,
+        rotate_z=0.0,
+        collision="auto",
+        storage="fp32",
         steps=60_000,
+        plane="xy",
+        position=50.0,
         frames_per_s=8.0,
+        vtk="none",
+        vtk_every=5000,
+        vtk_budget_gb=2.0,
+        checkpoint_every=0,
+        restart="",
         device="auto",
+        threads=1,
     )
-    _prepare_warp()
+    prepare_warp()
     try:
-        device = _device(chosen.device)
-        tunnel = _tunnel(chosen, device)
+        return _prepared(dict(chosen))
     except ValueError as error:
         job.message(str(error), "error")
         return 2
+
+
+def _prepared(chosen: dict[str, Any]) -> int:
+    """Build everything, then run. Raises ValueError for what cannot be computed as chosen."""
+    devices = chosen_devices(chosen["device"], chosen["threads"])
+    start = _start(chosen["restart"])
+    values = with_automatic(chosen, start.physics if start else {}, devices[0].is_cuda)
+    output = output_of(values)
+    check_layers(devices, values["depth"])
+    tunnel = tunnel_of(values)
+    check_memory(devices, tunnel.cells, tunnel.storage)
+    remarks = remarks_on(tunnel)
+    physics = physics_of(values, tunnel)
+    if start is not None:
+        _check_start(start, physics, values["steps"])
     job.message(
-        f"{tunnel.length} × {tunnel.height} × {tunnel.depth} cells, {tunnel.obstacle} at Reynolds"
-        f" {tunnel.reynolds:g}, relaxation time {tunnel.tau:.3f}, on {_told(device)}."
+        f"{tunnel.length} × {tunnel.height} × {tunnel.depth} cells, {tunnel.obstacle.title} at"
+        f" Reynolds {tunnel.reynolds:g}, relaxation time {tunnel.tau:.4f}, on {told(devices)}."
     )
-    if os.environ.get("CUDA_VISIBLE_DEVICES") and not device.is_cuda and chosen.device == "auto":
+    for remark in remarks:
+        job.message(remark)
+    on_gpu = devices[0].is_cuda
+    if os.environ.get("CUDA_VISIBLE_DEVICES") and not on_gpu and values["device"] == "auto":
         job.message("No CUDA device can be used here, so the flow runs on the CPU.", "warning")
-    return _run(tunnel, device, chosen.steps, 1.0 / chosen.frames_per_s)
-
-
-def _run(tunnel: Tunnel, device: Any, steps: int, frame_s: float) -> int:
     job.message("Preparing the kernels; the first time on a machine this takes some seconds.")
-    prepare("fp32", "bgk", [str(device)])
-    job.roofline(bytes_per_s=measured_bandwidth(device), measured=True, device=_told(device))
-    flow = tunnel.flow(device=str(device))
-    _show(tunnel, flow, steps)
-    batch = 1
-    while flow.steps < steps and not job.stopping:
-        count = min(batch, steps - flow.steps)
-        seconds = _timed_steps(flow, device, count)
-        job.kernel(
-            "stream_collide", seconds=seconds, count=count, bytes=flow.bytes_per_step * count
+    names = [str(device) for device in devices]
+    prepare(tunnel.storage, tunnel.collision, names)
+    job.roofline(bytes_per_s=roof(devices), measured=True, device=told(devices))
+    flow = tunnel.flow(names)
+    run = Run(tunnel, flow, output, physics, values["steps"], 1.0 / values["frames_per_s"])
+    if start is not None:
+        run.resume(start)
+    return run.go()
+
+
+def _start(restart: str) -> checkpoint.Checkpoint | None:
+    """Where to go on from: as chosen, or the last state of this same job when it is tried again."""
+    if restart:
+        return checkpoint.load(checkpoint.find(restart, job.directory))
+    own = checkpoint.newest(job.directory / checkpoint.FOLDER) if job.under_cockpit else None
+    return checkpoint.load(own) if own else None
+
+
+def _check_start(start: checkpoint.Checkpoint, physics: dict[str, Any], steps: int) -> None:
+    different = checkpoint.differences(physics, start.physics)
+    if different:
+        raise ValueError(
+            f"{start.path} is of another flow: {'; '.join(different)}. Choose the same as then."
         )
-        job.metrics(step=flow.steps, mlups=flow.fluid_cells * count / seconds / 1e6)
-        if not _show(tunnel, flow, steps):
-            job.message(f"The flow became unstable by step {flow.steps}.", "error")
-            return 1
-        batch = max(1, min(GROWTH * count, round(count * frame_s / BATCH_SHARE / seconds)))
-    ended = "Stopped as asked" if flow.steps < steps else "Done"
-    job.message(f"{ended} after {flow.steps:,} of {steps:,} steps.")
-    return 0
+    if start.steps >= steps:
+        raise ValueError(
+            f"{start.path} is at step {start.steps:,} already: choose more than"
+            f" {steps:,} steps to go on."
+        )
 
 
-def _timed_steps(flow: Any, device: Any, count: int) -> float:
-    """Take `count` steps and return the seconds that the device needed for them."""
-    if device.is_cuda:
-        start, end = wp.Event(device, enable_timing=True), wp.Event(device, enable_timing=True)
-        wp.record_event(start)
-        flow.step(count)
-        wp.record_event(end)
-        return float(wp.get_event_elapsed_time(start, end)) / 1e3
-    began = time.perf_counter()
-    flow.step(count)
-    return time.perf_counter() - began
-
-
-def _show(tunnel: Tunnel, flow: Any, steps: int) -> bool:
-    """Tell how it stands. False if the numbers are no longer finite."""
-    drag, lift = tunnel.coefficients(flow.force())
-    job.progress(flow.steps, steps, "steps")
-    if flow.steps >= tunnel.settled_steps:
-        job.metrics(step=flow.steps, drag=drag, lift=lift)
-    speed, vorticity = fields(flow.slice(tunnel.depth // 2, tunnel.block), tunnel.block)
-    job.frame("speed", speed, low=0.0, high=1.6, step=flow.steps)
-    limit = 5.0 / tunnel.diameter
-    job.frame("vorticity", vorticity, low=-limit, high=limit, step=flow.steps)
-    return bool(np.isfinite(drag))
-
-
-def _prepare_warp() -> None:
+def prepare_warp() -> None:
     """Keep compiled kernels for the next job, and Warp's own chatter out of the log."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
     wp.config.log_level = wp.LOG_ERROR
     wp.init()
-
-
-def _device(choice: str) -> Any:
-    """The Warp device for `choice`: auto, cpu or cuda. ValueError if there is none."""
-    has_cuda = wp.is_cuda_available() and wp.get_cuda_device_count() > 0
-    if choice == "cuda" and not has_cuda:
-        raise ValueError("No CUDA device can be used here. Choose the device auto or cpu.")
-    if choice not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"{choice!r} is no device: choose auto, cpu or cuda.")
-    return wp.get_device("cuda:0" if has_cuda and choice != "cpu" else "cpu")
-
-
-def _told(device: Any) -> str:
-    return str(device.name) if device.is_cuda else "CPU, one thread"
-
-
-def _tunnel(chosen: Any, device: Any) -> Tunnel:
-    """The tunnel as chosen; 0 means what suits the device."""
-    height = chosen.height or (GPU_HEIGHT if device.is_cuda else CPU_HEIGHT)
-    deep = device.is_cuda or chosen.obstacle == "sphere"
-    depth = chosen.depth or (height if deep else 1)
-    return Tunnel(height, depth, chosen.reynolds, chosen.obstacle)
 
 
 if __name__ == "__main__":

@@ -20,22 +20,24 @@ def _manifest() -> dict[str, Any]:
     return tomllib.loads((PLUGIN / "plugin.toml").read_text(encoding="utf-8"))
 
 
-def _calls(name: str) -> list[ast.Call]:
-    tree = ast.parse((PLUGIN / "workload.py").read_text(encoding="utf-8"))
+def _calls(name: str, file: str) -> list[ast.Call]:
+    tree = ast.parse((PLUGIN / file).read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [call for call in calls if ast.unparse(call.func) == name]
 
 
 def test_the_defaults_by_hand_are_the_defaults_of_the_form() -> None:
-    (call,) = _calls("job.parameters.defaults")
+    (call,) = _calls("job.parameters.defaults", "workload.py")
     by_hand = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
     form = {name: entry["default"] for name, entry in _manifest()["parameters"].items()}
     assert by_hand == form
 
 
 def test_every_view_shows_something_that_the_workload_tells() -> None:
-    frames = {ast.literal_eval(call.args[0]) for call in _calls("job.frame")}
-    metrics = {word.arg for call in _calls("job.metrics") for word in call.keywords} - {"step"}
+    frames = {ast.literal_eval(call.args[0]) for call in _calls("job.frame", "running.py")}
+    metrics = {
+        word.arg for call in _calls("job.metrics", "running.py") for word in call.keywords
+    } - {"step"}
     for view in _manifest()["views"]:
         if view["type"] == "field":
             assert view["name"] in frames

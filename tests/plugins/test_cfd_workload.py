@@ -70,7 +70,7 @@ def test_a_run_tells_progress_metrics_kernel_roofline_and_fields(
     assert roof["measured"] is True
     assert roof["bytes_per_s"] > 1e8
     frames = {event["name"]: event for event in _events(tmp_path, "frame")}
-    assert set(frames) == {"speed", "vorticity"}
+    assert set(frames) == {"speed", "vorticity", "pressure", "swirl"}
     with FrameReader(tmp_path / frames["speed"]["path"]) as reader:
         frame = reader.latest()
     assert frame is not None
@@ -108,7 +108,10 @@ def test_it_stops_after_the_batch_in_which_it_is_asked_and_says_so(
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"reynolds": 5000.0}, "Choose a Reynolds number up to"),
+        (
+            {"reynolds": 5000.0, "collision": "bgk"},
+            "Choose the collision regularized, a Reynolds number up to",
+        ),
         ({"device": "tpu"}, "choose auto, cpu or cuda"),
     ],
 )
@@ -122,3 +125,79 @@ def test_a_choice_that_cannot_work_ends_with_code_2_and_the_reason(
     assert "Traceback" not in output
     (event,) = _events(tmp_path, "message")
     assert event["level"] == "error"
+
+
+def test_a_run_that_is_stopped_leaves_a_checkpoint_from_which_another_job_goes_on(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    """As three jobs that lie beside each other: one whole, one stopped, one that goes on."""
+    import numpy as np
+
+    whole, stopped, after = tmp_path / "1", tmp_path / "2", tmp_path / "3"
+    for directory in (whole, stopped, after):
+        directory.mkdir()
+    choice = {"height": 40, "device": "cpu", "frames_per_s": 30.0}
+    run = _start(stopped, cache_home, steps=10_000_000, **choice)
+    try:
+        deadline = time.monotonic() + 120
+        while not _events(stopped, "kernel"):
+            assert time.monotonic() < deadline and run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(signal.SIGTERM)
+        output, _ = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    (told,) = _events(stopped, "checkpoint")
+    reached = int(told["path"].rpartition("-")[2])
+    end = reached + 50
+    run = _start(after, cache_home, steps=end, restart="/anywhere/2", **choice)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert f"Going on from step {reached:,}" in output
+    run = _start(whole, cache_home, steps=end, **choice)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    states = [
+        np.load(each / _events(each, "checkpoint")[-1]["path"] / "populations.npy")
+        for each in (whole, after)
+    ]
+    assert np.array_equal(*states)
+    run = _start(after, cache_home, steps=end + 1, restart="/anywhere/2", reynolds=50.0, **choice)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "reynolds is 50.0 here and was 100.0" in output
+
+
+def test_files_for_paraview_are_written_when_they_are_due_and_within_the_budget(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    choice = {"height": 40, "device": "cpu", "vtk": "series", "vtk_every": 100}
+    run = _start(tmp_path, cache_home, steps=350, checkpoint_every=-1, **choice)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    names = sorted(path.name for path in (tmp_path / "output").iterdir())
+    steps = (100, 200, 300, 350)
+    assert names == [*(f"flow-{step:09d}.vti" for step in steps), "flow.pvd"]
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_flow_that_becomes_unstable_ends_with_the_reason_and_what_to_do(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    """Made so by a checkpoint in which the air moves ten times as fast."""
+    import numpy as np
+
+    first, second = tmp_path / "1", tmp_path / "2"
+    for directory in (first, second):
+        directory.mkdir()
+    choice = {"height": 40, "device": "cpu"}
+    _start(first, cache_home, steps=20, **choice).communicate(timeout=120)
+    (told,) = _events(first, "checkpoint")
+    path = first / told["path"] / "populations.npy"
+    np.save(path, 10.0 * np.load(path))
+    run = _start(second, cache_home, steps=20_000, restart=str(first), **choice)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 1, output
+    assert "The flow became unstable by step" in output
+    assert "Choose collision regularized, a greater height" in output
+    assert not _events(second, "checkpoint"), "nobody can go on from that"
