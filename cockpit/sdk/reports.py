@@ -47,8 +47,8 @@ def table_content(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict
 
     Raises ValueError if a column has no name or a row has another length than there are columns.
     """
-    names = list(columns)
-    if not names or not all(isinstance(name, str) and name for name in names):
+    names = [_sendable(name) if isinstance(name, str) else "" for name in columns]
+    if not names or not all(names):
         raise ValueError("a table has at least one column, and a name for each")
     room = CONTENT_BYTES_MOST - len(json.dumps(names))
     kept: list[list[Cell]] = []
@@ -69,18 +69,25 @@ def table_content(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict
 
 def _cell(value: Any) -> Cell:
     """What JSON has for a value: its number, its text, nothing for NaN and infinity."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return value
+    if isinstance(value, str):
+        return _sendable(value)
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        return str(value)
+        return _sendable(str(value))
     return number if math.isfinite(number) else None
+
+
+def _sendable(text: str) -> str:
+    """The text with `?` for half a letter (a lone surrogate), which UTF-8 does not have."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def text_content(text: str) -> dict[str, Any]:
     """The beginning of `text` that fits, and how many letters are `left_out`."""
-    kept = text
+    text = kept = _sendable(text)
     while (size := len(json.dumps(kept))) > CONTENT_BYTES_MOST:
         kept = kept[: len(kept) * CONTENT_BYTES_MOST // size - 1]
     return {"text": kept, "left_out": len(text) - len(kept)}

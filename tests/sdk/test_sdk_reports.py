@@ -96,6 +96,12 @@ def test_a_table_takes_numbers_of_any_kind_and_shows_what_is_none_as_missing() -
     assert content["rows"] == [[1, True, 0.5, None, None, "/x", "a"]]
 
 
+def test_half_a_letter_becomes_a_question_mark() -> None:
+    assert text_content("a \ud83d b")["text"] == "a ? b"
+    content = table_content(["\ud83d"], [["\ud83d"], [Path("\udcff")]])
+    assert (content["columns"], content["rows"]) == (["?"], [["?"], ["?"]])
+
+
 @pytest.mark.parametrize(
     ("columns", "rows", "words"),
     [
