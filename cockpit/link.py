@@ -73,6 +73,9 @@ class Link:
             raise BoxError(f"the connection to the agent broke: {error}") from None
         finally:
             self._waiting.pop(request_id, None)
+            if future.done() and not future.cancelled():
+                # The stream broke while this was being sent: the end was told by that already.
+                future.exception()
             self._superseding.pop(request_id, None)
 
     async def updates(self) -> AsyncIterator[Snapshot | Event | Job | Missed]:

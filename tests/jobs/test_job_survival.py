@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from job_bench import Bench, alive, box, snapshot, until, uuid
 
 from cockpit.agent.jobs import shim
@@ -247,3 +248,67 @@ async def test_a_job_is_stopped_even_when_the_wish_cannot_be_written(bench: Benc
     stopped = await bench.stop(job)
     assert (stopped.state, stopped.reason) == ("CANCELLED", "its shim was told to stop")
     assert not alive(pid)
+
+
+async def test_a_job_whose_spec_is_lost_while_it_runs_keeps_its_gpus_and_can_be_stopped(
+    bench: Bench,
+) -> None:
+    job = await bench.submit("bash", "-c", "echo $$; sleep 600", gpus=3)
+    pid = await bench.pid_in_log(job)
+    bench.path(job, "spec.json").unlink()
+    await bench.restart()
+    found = await bench.show(job)
+    assert (found.state, found.gpus, found.name) == ("RUNNING", job.gpus or found.gpus, "job 1")
+    assert (await bench.submit("true", gpus=2)).state == "PENDING"
+    assert (await bench.stop(job)).state == "CANCELLED"
+    assert not alive(pid)
+
+
+async def test_a_job_that_waits_and_whose_directory_is_deleted_is_lost(bench: Bench) -> None:
+    first = await bench.submit("sleep", "600", gpus=4)
+    second = await bench.submit("touch", "ran", gpus=1)
+    third = await bench.submit("touch", "ran", gpus=1)
+    for job in (second, third):
+        (bench.directory / job.id).rename(bench.directory / f"thrown away {job.id}")
+    assert (await bench.stop(third)).state == "LOST"
+    await bench.stop(first)
+    lost = await bench.reach(second, "LOST")
+    assert lost.reason == "its directory was deleted"
+
+
+async def test_an_agent_starts_although_a_cancelled_job_cannot_be_written_down(
+    bench: Bench,
+) -> None:
+    first = await bench.submit("sleep", "600", gpus=4)
+    second = await bench.submit("touch", "ran", gpus=1)
+    bench.path(second, "cancel.json").write_text(json.dumps({"grace_s": 1.0}))
+    bench.path(second, ".status.json.next").mkdir()
+    await bench.restart()
+    waiting = await bench.show(second)
+    assert waiting.state == "PENDING" and "could not be cancelled yet" in waiting.reason
+    bench.path(second, ".status.json.next").rmdir()
+    bench.observe()
+    assert (await bench.show(second)).state == "CANCELLED"
+    await bench.stop(first)
+
+
+async def test_a_stop_while_an_attempt_is_put_aside_is_heeded(bench: Bench) -> None:
+    job = await bench.submit("bash", "-c", "exit 3", retries=5)
+    await until(lambda: bench.path(job, "attempts/1.json").exists(), "the first attempt's end")
+    bench.path(job, "cancel.json").write_text(json.dumps({"grace_s": 1.0}))
+    await bench.restart()
+    assert (await bench.show(job)).state == "CANCELLED"
+
+
+async def test_the_times_of_a_job_are_true_when_the_clock_is_set_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cockpit.agent.jobs.shim import life
+
+    shim_of_an_hour = life.Shim.__new__(life.Shim)
+    shim_of_an_hour.status = {"started_s": 1_000.0}
+    shim_of_an_hour._begun_s = 0.0
+    monkeypatch.setattr(life.time, "monotonic", lambda: 3600.0)
+    monkeypatch.setattr(life.time, "time", lambda: 1_700_000_000.0)
+    times = shim_of_an_hour._times()
+    assert times == {"started_s": 1_700_000_000.0 - 3600.0, "ended_s": 1_700_000_000.0}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import time
 from collections.abc import Callable
 
 from cockpit.agent.jobs import retries
 from cockpit.agent.jobs.executor import Executor
 from cockpit.agent.jobs.record import Record
+
+log = logging.getLogger(__name__)
 
 LOOK_FIRST_S, LOOK_MOST_S = 0.25, 1.0
 """How often a running job's files are looked at: more often while it reports; never more than four
@@ -76,6 +78,10 @@ class Follower:
         except OSError:
             # Too many open files, or a disk that does not answer: neither ends a job.
             return False
+        except Exception:
+            # Files that make no sense: a job that is not looked after would keep its GPUs for ever.
+            log.exception("job %s could not be looked at", record.spec.id)
+            return False
 
     async def _look(self, record: Record) -> bool:
         """Take in what is new; True when the job has ended."""
@@ -87,8 +93,7 @@ class Follower:
                 await asyncio.to_thread(self._executor.bury, record.directory)
             record.refresh()
             if not record.directory.path.exists():
-                gone = {"state": "LOST", "reason": "its directory was deleted"}
-                record.status = {**record.status, **gone, "ended_s": time.time()}
+                record.lose_directory()
         if not record.ended:
             self._looked(record)
         return record.ended

@@ -53,6 +53,8 @@ class JobQueue:
         self._leaks = leaks.LeakWatch(directory, process_age_s)
         self._follower = Follower(executor, self._looked, self._end, self._again)
         self._vault = Vault()
+        self._doomed: dict[str, str] = {}
+        """Jobs that wait and are to be cancelled, with the reason."""
         self._snapshot: Snapshot | None = None
         self._surveyed: Resources | None = None
         self._sdk: Path | None = None
@@ -91,15 +93,17 @@ class JobQueue:
             return
         # Without a status nothing has run: a start that was cut off is made again.
         record.grant = Grant()
-        if directory.read("cancel.json") is not None:
-            self._bury(record)
-            record.over.set()
-            self._settle(record)
-            return
+        self._heed_cancel(record)
         with contextlib.suppress(FileNotFoundError):
             (directory.path / "start.json").unlink()
         if record.earlier:
             self._pause(record)
+
+    def _heed_cancel(self, record: Record) -> None:
+        """A job that waits, and whose end was asked for already, is cancelled at its turn."""
+        cancel = record.directory.read("cancel.json")
+        if cancel is not None:
+            self._doomed[record.id] = cancel.get("reason") or "stopped before it started"
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
@@ -200,9 +204,10 @@ class JobQueue:
         for record in tuple(self.live.values()):
             if record.status:
                 continue
-            lost = self._vault.lost(record.id, record.spec.request.secrets)
-            if lost:
-                self._drop(record, lost)
+            secrets = record.spec.request.secrets
+            never = self._doomed.get(record.id) or self._vault.lost(record.id, secrets)
+            if never:
+                self._drop(record, never)
                 continue
             hold = dependencies.hold(record, self.records)
             if hold.kind == "free":
@@ -217,9 +222,18 @@ class JobQueue:
             self._executor.cancel(record.directory, 0.0, reason)
             self._bury(record)
         except OSError as error:
-            self.teller.explain(record, f"{reason}; it could not be cancelled yet: {error}")
+            if not self._gone(record):
+                self.teller.explain(record, f"{reason}; it could not be cancelled yet: {error}")
             return
         self._finish(record)
+
+    def _gone(self, record: Record) -> bool:
+        """Whether the directory of a job that waits was deleted, which is then its end."""
+        if record.directory.path.exists():
+            return False
+        record.lose_directory()
+        self._finish(record)
+        return True
 
     def _start(self, record: Record, decision: Decision) -> str:
         """Start a job on its devices; why it could not be, if so (it is tried again)."""
@@ -237,7 +251,7 @@ class JobQueue:
             secrets = self._vault.of(record.id)
             record.running = self._executor.start(record.directory, start, secrets)
         except OSError as error:
-            return f"it could not be started yet: {error}"
+            return "" if self._gone(record) else f"it could not be started yet: {error}"
         record.status, record.grant = _provisional(), grant
         self._follow(record)
         where = ", ".join(device.name for device in devices)
@@ -262,6 +276,8 @@ class JobQueue:
         self._leaks.ended(record.id, devices, float(last.get("ended_s", time.time())))
         self.books.save(record)
         self._pause(record)
+        # Asked for while the last attempt was put aside, when there was no shim to tell.
+        self._heed_cancel(record)
         reason = last.get("reason", "")
         left_s = record.not_before_s - self._clock()
         words = f"FAILED: {reason}; {retries.words(record, left_s)}"
@@ -284,6 +300,7 @@ class JobQueue:
     def _finish(self, record: Record) -> None:
         record.over.set()
         self._vault.forget(record.id)
+        self._doomed.pop(record.id, None)
         record.events().read_all()
         self._count_loads()
         self.teller.tell(record)
@@ -304,7 +321,12 @@ class JobQueue:
         """Ask for the end of a job and wait until nothing of it is left. Raises OSError."""
         if record.over.is_set():
             return
-        self._executor.cancel(record.directory, grace_s)
+        try:
+            self._executor.cancel(record.directory, grace_s)
+        except OSError:
+            if record.status or not self._gone(record):
+                raise
+            return
         if record.status:
             await record.over.wait()
         else:

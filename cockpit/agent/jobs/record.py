@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -112,6 +113,11 @@ class Record:
         self.grant = Grant(
             tuple(start.get("gpus", ())), tuple(start.get("slices", ())), start.get("placement", "")
         )
+
+    def lose_directory(self) -> None:
+        """Its directory was deleted, and with it what could be known of it."""
+        gone = {"state": "LOST", "reason": "its directory was deleted", "ended_s": time.time()}
+        self.status = {**self.status, **gone}
 
     def begin_again(self) -> None:
         """The present attempt is history, and the job waits for its next one."""

@@ -227,7 +227,8 @@ class JobStore:
 
     def _removed_last(self) -> int:
         numbers = shim.read_json(str(self.directory / "numbers.json")) or {}
-        return int(numbers.get("removed_last", 0))
+        last = numbers.get("removed_last")
+        return last if type(last) is int else 0
 
     def detach(self, job_id: str) -> Path:
         """Make a job none at once; what is returned is to be deleted. Raises OSError."""
@@ -250,7 +251,7 @@ class JobStore:
 
     def complete(self, directory: JobDirectory) -> Spec | None:
         """What was asked for, once the submission is whole; a directory that is none is left alone."""
-        return directory.spec() or self._finish(directory)
+        return directory.spec() or self._finish(directory) or _recovered(directory)
 
     def _finish(self, directory: JobDirectory) -> Spec | None:
         """A member of an array whose submission was cut off: real if the array's first job is."""
@@ -263,3 +264,19 @@ class JobStore:
             return None
         directory.make_real()
         return spec
+
+
+def _recovered(directory: JobDirectory) -> Spec | None:
+    """What is still known of a job whose `spec.json` was lost after its start: it may run yet."""
+    start = directory.read("start.json") or {}
+    stages = start.get("stages")
+    if not stages:
+        return None
+    request = JobRequest(
+        f"job {directory.path.name}",
+        tuple(stages[-1]["command"]),
+        gpus=0 if start.get("slices") else tuple(start.get("gpus", ())),
+        slices=tuple(start.get("slices", ())),
+        time_limit_s=start.get("time_limit_s"),
+    )
+    return Spec(directory.path.name, (directory.path / "start.json").stat().st_mtime, request)
