@@ -60,6 +60,7 @@ class TerminalSection:
     theme: str = "midnight"
     refresh_s: float = 1.0
     color: Literal["auto", "truecolor", "256", "ansi", "none"] = "auto"
+    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto"
     theme_directories: tuple[str, ...] = ()
 
 
@@ -145,6 +146,7 @@ class Config:
             theme=self.terminal.theme,
             refresh_s=self.terminal.refresh_s,
             color=self.terminal.color,
+            graphics=self.terminal.graphics,
             keys=self.keys,
             theme_directories=tuple(folders),
             ended=self.bell_settings(),

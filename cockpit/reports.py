@@ -52,7 +52,12 @@ def _progress(event: Mapping[str, Any]) -> str:
     done, total = event["done"], event["total"]
     share = f" ({done / total:.0%})" if total > 0 else ""
     unit = f" {event['unit']}" if event.get("unit") else ""
-    return f"{done:g} of {total:g}{unit}{share}"
+    return f"{_count(done)} of {_count(total)}{unit}{share}"
+
+
+def _count(value: float) -> str:
+    """A whole number with its thousands apart, any other in six digits."""
+    return f"{value:,.0f}".replace(",", " ") if value == int(value) else f"{value:.6g}"
 
 
 def _metrics(event: Mapping[str, Any]) -> str:

@@ -113,6 +113,8 @@ class TerminalSettings:
     theme: str = "midnight"
     refresh_s: float = 1.0
     color: Literal["auto", "truecolor", "256", "ansi", "none"] = "auto"
+    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto"
+    """How pictures are drawn; auto asks the terminal at the start."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action name → keys, comma separated, in Textual's key names."""
     theme_directories: tuple[str, ...] = ()

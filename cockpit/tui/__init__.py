@@ -29,8 +29,9 @@ def run(
     _choose_colors(terminal.color)
 
     from cockpit.tui.app import CockpitApp
+    from cockpit.tui.graphics.detect import detect
 
-    app = CockpitApp(box, terminal, load_plugins)
+    app = CockpitApp(box, terminal, load_plugins, graphics=detect(terminal.graphics))
     app.run()
     return app.return_code or 0
 

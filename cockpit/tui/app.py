@@ -18,6 +18,7 @@ from cockpit.errors import CockpitError
 from cockpit.model import Event, Job, Snapshot
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
+from cockpit.tui.graphics.detect import BLOCKS, Graphics
 from cockpit.tui.keys import Action, bindings, unknown_actions
 from cockpit.tui.live import Live, LiveScreen, News
 from cockpit.tui.memory import Memory
@@ -79,8 +80,10 @@ class CockpitApp(App[None]):
         load_plugins: Callable[[], Found] | None = None,
         clock: Callable[[], float] = time.time,
         memory: Memory | None = None,
+        graphics: Graphics = BLOCKS,
     ) -> None:
         self.box = box
+        self.graphics = graphics
         self.terminal = terminal or TerminalSettings()
         self.load_plugins = load_plugins or no_plugins
         self.clock = clock
@@ -124,6 +127,12 @@ class CockpitApp(App[None]):
         from cockpit.tui.screens.job import JobScreen
 
         self.goto_screen(JobScreen(job_id))
+
+    def compare_jobs(self, job_id: str, other_id: str) -> None:
+        """Show one job beside another."""
+        from cockpit.tui.screens.job import JobScreen
+
+        self.goto_screen(JobScreen(job_id, other_id))
 
     def action_gpu(self, index: int) -> None:
         """Open the GPU of that index, if the box has one."""

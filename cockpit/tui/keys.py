@@ -16,6 +16,9 @@ from textual.keys import format_key
 Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch"]
 PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
 LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job")
+CHARTS = ("all", "metrics", "compare")
+FIELDS = ("all", "pictures")
+LOGS = ("all", "log")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,63 @@ class Action:
     """Short word for the line of keys at the bottom; without one it is not shown there."""
     rank: int = 50
     """Where it stands in that line; the lowest are kept when there is little room."""
+    tabs: tuple[str, ...] = ()
+    """Of its screen, those whose line of keys names it; none: all. It works in every tab."""
 
+
+_JOB: tuple[Place, ...] = ("job",)
+JOB_ACTIONS: tuple[Action, ...] = (
+    Action("enlarge", "enter", "Enlarge the chosen chart; open the chosen GPU", "open", _JOB),
+    Action("compare", "equals_sign", "Compare with another job", "compare", _JOB, "compare", 23),
+    Action(
+        *("zoom_in", "plus", "Charts: look closer", "zoom(1)", _JOB, "closer", 13),
+        tabs=("metrics", "compare"),
+    ),
+    Action("zoom_out", "minus", "Charts: from further away", "zoom(-1)", _JOB),
+    Action(
+        *("zoom_all", "z", "Charts: the whole run", "zoom_all", _JOB, "whole run", 17),
+        tabs=("metrics", "compare"),
+    ),
+    Action("pan_left", "less_than_sign,shift+left", "Charts: earlier", "pan(-1)", _JOB),
+    Action("pan_right", "greater_than_sign,shift+right", "Charts: later", "pan(1)", _JOB),
+    Action(
+        *("smoothing", "m", "Charts: the next strength of smoothing", "smoothing", _JOB),
+        *("smooth", 17),
+        tabs=("metrics", "compare"),
+    ),
+    Action(
+        *("log_scale", "o", "Charts: orders of magnitude, or linear", "log_scale", _JOB),
+        *("log scale", 18),
+        tabs=("metrics", "compare"),
+    ),
+    Action(
+        *("axis", "t", "Charts: along steps, or along time", "axis", _JOB, "step/time", 18),
+        tabs=("metrics", "compare"),
+    ),
+    Action("search", "slash", "Log: search", "search", _JOB, "search", 13, tabs=LOGS),
+    Action("search_next", "n", "Log: the next match", "find(1)", _JOB, "next", 17, tabs=("log",)),
+    Action("search_before", "N", "Log: the match before", "find(-1)", _JOB),
+    Action("expression", "r", "Log: search for text, or for an expression", "expression", _JOB),
+    Action("follow", "f", "Log: follow it, or stay here", "follow", _JOB, "follow", 17, tabs=LOGS),
+    Action("percent", "percent_sign", "Log: go to a percentage of it", "percent", _JOB),
+    Action(
+        "wrap", "W", "Log: break long lines, or cut them", "wrap", _JOB, "wrap", 18, tabs=("log",)
+    ),
+    Action("copy_log", "Y", "Log: copy what is shown", "copy_log", _JOB),
+    Action("save_log", "S", "Log: save what is shown to a file", "save_log", _JOB),
+    Action("hold", "space", "Field: hold it, or go on", "hold", _JOB, "hold", 17, tabs=FIELDS),
+    Action("frame_before", "comma", "Field: a frame back", "frame(-1)", _JOB),
+    Action("frame_after", "full_stop", "Field: a frame on", "frame(1)", _JOB),
+    Action(
+        *("colours", "c", "Field: the next colours", "colours", _JOB, "colours", 18),
+        tabs=("pictures",),
+    ),
+    Action(
+        *("fixed", "a", "Field: automatic scale, or fixed as it is", "fixed", _JOB, "scale", 18),
+        tabs=("pictures",),
+    ),
+)
+"""What only the screen of a job can do. Each goes to the tab that it is about."""
 
 ACTIONS: tuple[Action, ...] = (
     Action("up", "up,k", "Move up", "move_up", LISTS),
@@ -48,7 +107,10 @@ ACTIONS: tuple[Action, ...] = (
         "open", "enter", "Open what is selected", "open", ("wall", "jobs", "events"), "open", 15
     ),
     Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
-    Action("filter", "slash", "Filter by any word", "filter", LISTS, "filter", 40),
+    Action(
+        *("filter", "slash", "Filter by any word", "filter", ("wall", "gpu", "events", "jobs")),
+        *("filter", 40),
+    ),
     Action("previous", "left_square_bracket", "The GPU before", "move_left", ("gpu",)),
     Action("next", "right_square_bracket", "The next GPU", "move_right", ("gpu",)),
     Action("next_tab", "tab", "The next tab", "tab(1)", ("gpu", "job"), "tabs", 16),
@@ -69,8 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_up", "shift+up", "Mark, and move up", "mark_move(-1)", ("jobs",)),
     Action("mark_down", "shift+down", "Mark, and move down", "mark_move(1)", ("jobs",)),
     Action("mark_all", "a", "Mark all that the filter shows, or none", "mark_all", ("jobs",)),
-    Action("follow", "f", "Follow the log, or stay where it is", "follow", ("job",), "follow", 41),
-    Action("colours", "c", "The next colours of the field", "colours", ("job",)),
+    *JOB_ACTIONS,
     Action("wall", "w", "The wall: every GPU", "go('wall')", label="wall", rank=14),
     Action("jobs", "J", "Jobs", "go('jobs')", label="jobs", rank=25),
     Action(
@@ -142,14 +203,15 @@ def shown_key(key: str) -> str:
     return names.get(key) or format_key(key)
 
 
-def footer(place: Place) -> list[Action]:
-    """The actions in the line of keys of one place, by rank."""
+def footer(place: Place, tab: str = "") -> list[Action]:
+    """The actions in the line of keys of one place and tab, by rank."""
     hidden = _HIDDEN_LABELS.get(place, frozenset())
-    shown = [DIGITS, *actions(place)]
-    return sorted(
-        (action for action in shown if action.label and action.name not in hidden),
-        key=lambda action: action.rank,
-    )
+    shown = [
+        action
+        for action in [DIGITS, *actions(place)]
+        if action.label and action.name not in hidden and (not action.tabs or tab in action.tabs)
+    ]
+    return sorted(shown, key=lambda action: action.rank)
 
 
 def unknown_actions(overrides: Iterable[str]) -> list[str]:

@@ -62,6 +62,14 @@ def gib(value: float | None) -> str:
     return f"{size:.1f} GiB" if 0 < size < 10 else f"{size:.0f} GiB"
 
 
+def size(value: int) -> str:
+    """Bytes on disk with a decimal prefix: `812 bytes`, `15.6 kB`, `1.07 GB`."""
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value} bytes"
+
+
 def rate(value: float | None, unit: str) -> str:
     """A rate with a decimal prefix: `2.4 TB/s`, `930 GFLOP/s`."""
     if value is None:

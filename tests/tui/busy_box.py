@@ -71,8 +71,8 @@ def busy_box() -> FakeBox:
     queue[5] = replace(queue[5], after=("41",), reason="waiting for job 41")
     queue[4] = replace(queue[4], priority=10)
     for entry in (*sweep(), *queue, *ended()):
-        box.job_table[entry.id] = entry
-    box.job_table["41"] = replace(box.job_table["41"], energy_j=4.4e6, cost=0.37)
+        box.known_jobs[entry.id] = entry
+    box.known_jobs["41"] = replace(box.known_jobs["41"], energy_j=4.4e6, cost=0.37)
     return box
 
 
@@ -93,10 +93,10 @@ def crowded_box(queued: int = 1000, running: int = 70) -> FakeBox:
     for n in range(running):
         slot = cards[n // 7 % 10].slices[n % 7].uuid
         made = job(n + 1, f"embed-{n % 5}", (), slices=(slot,), energy_j=1e4 * n, cost=0.01 * n)
-        box.job_table[made.id] = made
+        box.known_jobs[made.id] = made
     for n in range(queued):
         made = waiting(running + n + 1, ("fold", "dock", "md-run")[n % 3])
-        box.job_table[made.id] = made
+        box.known_jobs[made.id] = made
     return box
 
 

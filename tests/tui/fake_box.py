@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any
 
+from fake_readings import FakeReadings
+
 from cockpit.client import Connected, Update
 from cockpit.model import (
     BoxInfo,
@@ -275,20 +277,17 @@ def wave(metric: str, time_s: float, index: int) -> float:
     return level * (0.86 + 0.12 * math.sin(time_s / 70.0 + index) - 0.02 * math.sin(time_s / 9.0))
 
 
-class FakeBox:
+class FakeBox(FakeReadings):
     """Speaks like `cockpit.client.Box`. `push` an update to have `follow` yield it."""
 
     def __init__(self, *updates: Update, past: bool = False) -> None:
         self.name = "gpubox"
         self.info: BoxInfo | None = None
-        self.calls: list[tuple[Any, ...]] = []
-        self.job_table: dict[str, Job] = {}
+        super().__init__()
+        self.known_jobs: dict[str, Job] = {}
         self.event_list: list[Event] = []
         self.past = past
         self.energy_days: list[dict[str, Any]] = []
-        self.logs: dict[str, bytes] = {}
-        self.metric_table: dict[str, dict[str, list[list[float]]]] = {}
-        self.frame_table: dict[tuple[str, str], dict[str, Any]] = {}
         self.submitted: list[JobRequest] = []
         self.requests: dict[str, JobRequest] = {}
         self._queue: asyncio.Queue[Update] = asyncio.Queue()
@@ -300,7 +299,7 @@ class FakeBox:
         """Connected, with one snapshot of `count` GPUs, and (for ten) the story's jobs and events."""
         box = cls(Connected(box_info(count)), snapshot(count), **kwargs)
         if count == 10:
-            box.job_table = {entry.id: entry for entry in jobs()}
+            box.known_jobs = {entry.id: entry for entry in jobs()}
             box.event_list = list(events())
         return box
 
@@ -355,72 +354,31 @@ class FakeBox:
     async def submit(self, request: JobRequest) -> Job:
         self.submitted.append(request)
         made = job(100 + len(self.submitted), request.name, ())
-        self.job_table[made.id] = made
+        self.known_jobs[made.id] = made
         return made
 
     async def jobs(self) -> tuple[Job, ...]:
-        return tuple(reversed(self.job_table.values()))
+        return tuple(reversed(self.known_jobs.values()))
 
     async def job(self, job_id: str) -> Job:
-        return self.job_table[job_id]
+        return self.known_jobs[job_id]
 
     async def job_request(self, job_id: str) -> JobRequest:
-        return self.requests[job_id]
+        known = self.known_jobs[job_id]
+        return self.requests.get(job_id) or JobRequest(known.name, known.command, known.plugin)
 
     async def requeue_job(self, job_id: str, token: str | None = None) -> Job:
         self.calls.append(("requeue_job", job_id))
-        old = self.job_table[job_id]
-        number = max(int(key) for key in self.job_table) + 1
+        old = self.known_jobs[job_id]
+        number = max(int(key) for key in self.known_jobs) + 1
         made = job(number, old.name, (), state="PENDING", started_s=None, requeued_from=old.id)
-        self.job_table[made.id] = made
+        self.known_jobs[made.id] = made
         return made
 
     async def remove_job(self, job_id: str) -> None:
         self.calls.append(("remove_job", job_id))
-        del self.job_table[job_id]
+        del self.known_jobs[job_id]
 
     async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
         self.calls.append(("stop_job", job_id, grace_s))
-        return replace(self.job_table[job_id], state="CANCELLED", ended_s=NOW_S)
-
-    async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:
-        import base64
-
-        data = self.logs.get(job_id, b"")
-        start = max(0, len(data) + offset) if offset < 0 else offset
-        part = data[start : start + limit]
-        end = start + len(part)
-        return {
-            "offset": start,
-            "data": base64.b64encode(part).decode(),
-            "end": end,
-            "size": len(data),
-            "ended": False,
-        }
-
-    async def job_metrics(
-        self,
-        job_id: str,
-        points: int = 400,
-        names: Iterable[str] = (),
-        axis: str = "step",
-        since: float | None = None,
-        until: float | None = None,
-    ) -> dict[str, Any]:
-        self.calls.append(("job_metrics", job_id, axis, since, until))
-        at = 0 if axis == "step" else 1
-        low, high = -math.inf if since is None else since, math.inf if until is None else until
-        table = self.metric_table.get(job_id, {})
-        places = [row[at] for rows in table.values() for row in rows]
-        found = {
-            name: [
-                [step, time_s, value, value, value, 1]
-                for step, time_s, value in rows
-                if low <= (step, time_s)[at] <= high
-            ]
-            for name, rows in table.items()
-        }
-        return {"metrics": found, "reach": [min(places), max(places)] if places else None}
-
-    async def job_frame(self, job_id: str, name: str, after: int = 0) -> dict[str, Any]:
-        return self.frame_table.get((job_id, name), {"sequence": after})
+        return replace(self.known_jobs[job_id], state="CANCELLED", ended_s=NOW_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,17 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from cockpit.client import Connected
-from cockpit.model import KernelStat, Process, Progress, Roofline, Series
+from cockpit.model import (
+    JobImage,
+    JobRequest,
+    JobTable,
+    JobText,
+    KernelStat,
+    Process,
+    Progress,
+    Roofline,
+    Series,
+)
 from cockpit.settings import TerminalSettings
 from cockpit.tui.app import CockpitApp
 from cockpit.tui.widgets.table import Table
@@ -93,22 +104,37 @@ def story_box() -> StoryBox:
     cards[2] = replace(cards[2], processes=(other, mine), throttle_times_s={"sw_thermal": 113.0})
     box = StoryBox(Connected(box_info(10, topology=WAYS)), snapshot(gpus=cards))
     made = FakeBox.of(10)
-    box.job_table, box.event_list = made.job_table, made.event_list
+    box.known_jobs, box.event_list = made.known_jobs, made.event_list
     collide = KernelStat(
         *("collide_stream", 812.0, 420_000, 8.5e14, 2.1e15, 1.047e12, 2.6e12, 54.8, "memory"),
     )
     probe = KernelStat("forces", 9.0, 42_000)
-    box.job_table["43"] = job(
+    sums = KernelStat("sums", 21.0, 42_000, 2.4e12, 9.6e12, 1.14e11, 4.6e11, 6.0, "memory")
+    matrix = KernelStat(
+        *("matrix", 96.0, 4_200, 1.2e13, 3.6e15, 1.25e11, 3.75e13, 56.0, "arithmetic")
+    )
+    box.known_jobs["43"] = job(
         *(43, "cfd", (6,)),
         views=VIEWS,
         frames=("speed",),
-        kernels=(probe, collide),
-        roofline=Roofline(1.91e12, None, True, "NVIDIA H100 PCIe"),
+        kernels=(probe, collide, sums, matrix),
+        roofline=Roofline(1.91e12, 6.7e13, True, "NVIDIA H100 PCIe"),
         metrics={"drag": 1.37, "lift": 0.21, "mlups": 6840.0},
         progress=Progress(420_000, 1_000_000, 1310.0, "steps"),
         energy_j=9.4e5,
+        gpu_seconds=3600.0,
+        co2_g=86.0,
+        power_mean_w=261.0,
+        power_peak_w=318.0,
+        memory_peak_bytes=22 * GIB,
         log_bytes=4000,
+        placement="the only idle GPU beside its island",
+        images={"wake": "images/wake.png"},
+        tables=("grid",),
+        texts=("notes",),
+        checkpoint="checkpoints/400000.npz",
     )
+    _tell(box)
     start = NOW_S - 3600
     box.metric_table["43"] = {
         "drag": [[n, start + n * 9, 1.4 + 0.9 * math.exp(-n / 40)] for n in range(400)],
@@ -128,6 +154,71 @@ def story_box() -> StoryBox:
         "data": base64.b64encode(zlib.compress(flow())).decode(),
     }
     return box
+
+
+def _tell(box: StoryBox) -> None:
+    """What job 43 shows beside its field and its figures, and the jobs it can be compared with."""
+    start = NOW_S - 3600
+    box.image_table["43", "wake"] = JobImage(1, "png", picture())
+    box.sheet_table["43", "grid"] = JobTable(
+        1,
+        ("level", "cells", "share", "fluid"),
+        (("coarse", 1_200_000, 0.25, True), ("fine", 3_600_000, 0.75, None)),
+    )
+    box.sheet_table["43", "notes"] = JobText(1, "Steady until \x1b[2Jstep 40.\nThen it sheds.")
+    box.told_events["43"] = [
+        {"type": "message", "time_s": start, "text": "Viscosity 0.0384, 192 rows"},
+        {"type": "progress", "time_s": start + 9, "done": 1000, "total": 1e6, "unit": "steps"},
+        {"type": "metrics", "time_s": start + 9, "step": 1, "values": {"drag": 2.3, "lift": 0}},
+        {"type": "checkpoint", "time_s": start + 900, "path": "checkpoints/200000.npz"},
+        {"type": "message", "time_s": start + 950, "text": "The time step is near its limit",
+         "level": "warning"},
+        {"type": "checkpoint", "time_s": start + 1800, "path": "checkpoints/400000.npz"},
+        {"type": "metrics", "time_s": NOW_S - 9, "step": 399, "values": {"drag": 1.37}},
+    ]  # fmt: skip
+    box.requests["43"] = JobRequest("cfd", ("python",), parameters={"reynolds": 200, "rows": 192})
+
+
+def earlier_run(box: StoryBox) -> StoryBox:
+    """The same box with a job 40: the flow of job 43 at another Reynolds number, completed."""
+    start = NOW_S - 3600
+    box.known_jobs["40"] = replace(
+        box.known_jobs["43"],
+        id="40",
+        state="COMPLETED",
+        submitted_s=start - 9000,
+        started_s=start - 9000,
+        ended_s=start - 6000,
+        exit_code=0,
+        metrics={"drag": 1.52, "lift": 0.11, "mlups": 6120.0},
+        energy_j=7.9e5,
+        gpu_seconds=3000.0,
+        power_mean_w=263.0,
+    )
+    box.metric_table["40"] = {
+        "drag": [[n, start - 9000 + n * 8, 1.5 + 0.7 * math.exp(-n / 60)] for n in range(350)],
+        "lift": [[n, start - 9000 + n * 8, 0.2 * math.sin(n / 15) * (n / 400)] for n in range(350)],
+        "mlups": [[n, start - 9000 + n * 8, 6120 + 30 * math.sin(n / 4)] for n in range(350)],
+    }
+    box.requests["40"] = JobRequest("cfd", ("python",), parameters={"reynolds": 100, "rows": 192})
+    return box
+
+
+def picture(width: int = 96, height: int = 48) -> bytes:
+    """A PNG of rings on a slope, made without a library."""
+    rows = bytearray()
+    for y in range(height):
+        rows.append(0)
+        for x in range(width):
+            ring = math.hypot(x - width / 2, (y - height / 2) * 1.4) / 5
+            rows += bytes((x * 255 // width, round(127 + 127 * math.sin(ring)), y * 255 // height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(rows), 9)), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def story_app(box: FakeBox | None = None, theme: str = "midnight", **changes: Any) -> CockpitApp:
@@ -169,6 +260,7 @@ def rows_of(screen: Screen[Any], table: str) -> list[str]:
 
 __all__ = [
     "StoryBox",
+    "earlier_run",
     "flow",
     "past",
     "rows_of",

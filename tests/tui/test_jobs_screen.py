@@ -64,7 +64,7 @@ def test_jobs(snap_compare: Compare, state: str, keys: list[str], size: tuple[in
 @pytest.mark.parametrize("size", SIZES)
 def test_no_jobs(snap_compare: Compare, size: tuple[int, int]) -> None:
     box = story_box()
-    box.job_table = {}
+    box.known_jobs = {}
 
     async def look(pilot: Pilot[Any]) -> None:
         await open_jobs(pilot)
@@ -91,7 +91,7 @@ async def test_news_of_a_job_change_its_row_and_enter_opens_it() -> None:
         assert ids(screen) == ["43", "42", "41", "44"]
         row = rows_of(screen, "jobs")[1]
         assert "▶ RUNNING" in row and "42%" in row and "21:50" in row and "308 W" in row
-        box.push(replace(box.job_table["43"], progress=Progress(5e5, 1e6, 60.0, "steps")))
+        box.push(replace(box.known_jobs["43"], progress=Progress(5e5, 1e6, 60.0, "steps")))
         await until(pilot, lambda: "50%" in rows_of(screen, "jobs")[1])
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, JobScreen) and pilot.app.screen.job_id == "43"
@@ -212,7 +212,7 @@ async def test_all_of_the_filter_are_marked_and_removed_for_good_after_a_questio
         question = pilot.app.screen
         assert isinstance(question, Confirm) and "2 jobs for good" in question.question
         await pilot.press("y")
-        await until(pilot, lambda: "23" not in box.job_table and "27" not in box.job_table)
+        await until(pilot, lambda: "23" not in box.known_jobs and "27" not in box.known_jobs)
         await until(pilot, lambda: ids(screen) == [])
 
 
@@ -280,7 +280,7 @@ async def test_of_a_thousand_jobs_only_rows_that_can_be_seen_are_built(
         monkeypatch.setattr(job_rows, "job_row", counted)
         room = screen.table().size.height
         for change in (
-            lambda: box.push(*(replace(box.job_table[str(n)], cost=9.0) for n in range(1, 71))),
+            lambda: box.push(*(replace(box.known_jobs[str(n)], cost=9.0) for n in range(1, 71))),
             lambda: box.push(waiting(2000, "one-more")),
             lambda: screen.table().last(),
         ):
@@ -305,10 +305,10 @@ async def test_news_of_a_row_that_cannot_be_seen_paint_nothing() -> None:
             return render(y)
 
         table.render_line = counted  # type: ignore[method-assign]
-        box.push(replace(box.job_table["1070"], reason="no one sees this"))
+        box.push(replace(box.known_jobs["1070"], reason="no one sees this"))
         await until(pilot, lambda: pilot.app.live.jobs["1070"].reason != "")
         await pilot.pause(0.3)
         assert painted == []
-        box.push(replace(box.job_table["70"], cost=123.0))
+        box.push(replace(box.known_jobs["70"], cost=123.0))
         await until(pilot, lambda: bool(painted))
         assert len(painted) <= 2

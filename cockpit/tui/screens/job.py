@@ -1,45 +1,52 @@
-"""JobScreen: one job as it runs: its fields, metrics, kernels, log and GPUs."""
+"""JobScreen: one job as it runs: pictures, metrics, kernels, log, what it told, and its GPUs."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
-from cockpit.errors import CockpitError
-from cockpit.model import ENDED_STATES, Job, Snapshot
-from cockpit.tui import job_facts
+from cockpit.model import Job, Snapshot
+from cockpit.tui import phrases
+from cockpit.tui.graphics.overlay import PixelCompositor
+from cockpit.tui.job import about, compare, facts, gpus, kernels, plans, told
 from cockpit.tui.job_list import power_of, watts_of
 from cockpit.tui.keys import bindings
 from cockpit.tui.live import News
-from cockpit.tui.screens.job_actions import JobActions
-from cockpit.tui.widgets.field import FieldView
-from cockpit.tui.widgets.frame import Frame
+from cockpit.tui.screens.job_keys import JobKeys
+from cockpit.tui.widgets.ask_line import AskLine
+from cockpit.tui.widgets.chart_view import SMOOTHINGS, ChartView
+from cockpit.tui.widgets.keybar import KeyBar
 from cockpit.tui.widgets.log import LogView
 from cockpit.tui.widgets.metrics import MetricCharts
+from cockpit.tui.widgets.pictures import Pictures
+from cockpit.tui.widgets.roofline import RooflinePlot
+from cockpit.tui.widgets.sheets import Sheets
 from cockpit.tui.widgets.table import Column, Row, Table
 from cockpit.tui.widgets.tabs import TabLine
 
 TABS: dict[str, str] = {
     "all": "Overview",
-    "fields": "Fields",
+    "pictures": "Pictures",
     "metrics": "Metrics",
     "kernels": "Kernels",
+    "sheets": "Tables",
     "log": "Log",
+    "told": "Events",
     "gpus": "GPUs",
+    "about": "About",
 }
-FRAME_EVERY_S = 0.1
-"""Fields are asked for at most ten times a second, and only while they can be seen."""
-METRICS_EVERY_S = 2.0
-LOG_EVERY_S = 0.5
+COMPARE = {"compare": "Compare"}
+LEFT = ("pictures", "kernels", "comparison", "sheets", "log", "about")
+RIGHT = ("metrics", "told", "gpus")
+"""The panes that stand beside each other where there is room for several."""
 _ONE: tuple[Column, ...] = (Column("", flex=True),)
 
 
-class JobScreen(JobActions):
+class JobScreen(JobKeys):
     """Everything about one job; what has no room beside the rest has a tab of its own."""
 
     place = "job"
@@ -48,260 +55,202 @@ class JobScreen(JobActions):
     JobScreen #head { height: 3; padding: 0 1; }
     JobScreen #tabs { margin: 0 1; }
     JobScreen #body { height: 1fr; padding: 0 1; }
+    JobScreen.-tall #body { padding: 1 1 0 1; }
     JobScreen #left, JobScreen #right { height: 1fr; width: 1fr; }
-    JobScreen.-both #right { margin-left: 3; width: 1fr; }
-    JobScreen.-both #left { width: 1fr; }
-    JobScreen #fields { height: 1fr; }
-    JobScreen.-overview #roofline { height: 7; margin-top: 1; }
-    JobScreen #roofline { height: 1fr; }
-    JobScreen #roof { height: 1; }
-    JobScreen.-both #fields { height: auto; max-height: 65%; }
-    JobScreen.-both FieldView { height: auto; }
-    JobScreen.-both #gpus { height: auto; max-height: 12; min-height: 3; }
-    JobScreen.-both #log { margin-top: 1; }
-    JobScreen #nothing { height: 1fr; }
+    JobScreen.-both #right { margin-left: 3; }
+    JobScreen.-narrow #right { height: 2fr; }
+    JobScreen.-narrow #body { layout: vertical; }
+    JobScreen #kernel-pane { height: 1fr; }
+    JobScreen.-overview #kernel-pane { height: auto; max-height: 8; margin-top: 1; }
+    JobScreen.-overview #kernels { height: auto; max-height: 6; }
+    JobScreen #kernels { height: auto; max-height: 50%; }
+    JobScreen #roof { height: 1; margin-bottom: 1; }
+    JobScreen.-overview #roof { margin-bottom: 0; }
+    JobScreen.-both #pictures { height: auto; max-height: 60%; }
+    JobScreen.-both FieldView, JobScreen.-both ImageView { height: auto; }
+    JobScreen.-both #gpus { height: auto; max-height: 12; min-height: 3; margin-top: 1; }
+    JobScreen.-both.-overview #log { margin-top: 1; }
+    JobScreen #told-pane { height: 1fr; }
+    JobScreen #told-count { height: 1; }
+    JobScreen.-comparing.-both #left { width: 56; }
     """
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__()
-        self.job_id = job_id
-        self._fields: dict[str, FieldView] = {}
-        self._sequences: dict[str, int] = {}
-        self._gone = ""
+    def __init__(self, job_id: str, other_id: str | None = None) -> None:
+        super().__init__(job_id, other_id)
+        self._compositor = PixelCompositor()
 
     def compose_body(self) -> ComposeResult:
+        memory = self.app.memory
         yield Table(_ONE, header=False, cursor=False, id="head")
-        yield TabLine(TABS, self.app.memory.text("job.tab", "all"), id="tabs")
+        tabs = TABS if self.other_id is None else TABS | COMPARE
+        first = "all" if self.other_id is None else "compare"
+        chosen = memory.text("job.tab", "all") if self.other_id is None else first
+        yield TabLine(tabs, chosen, id="tabs")
+        smoothing = float(memory.get("job.smoothing", 0.0))
+        view = ChartView(
+            "time_s" if memory.text("job.axis") == "time_s" else "step",
+            smoothing=smoothing if smoothing in SMOOTHINGS else 0.0,
+            log=bool(memory.get("job.log", False)),
+        )
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield Vertical(id="fields")
-                with Vertical(id="roofline"):
+                yield Pictures(
+                    memory.text("field.map", "ember"), self.ask_frame, self.ask_image, id="pictures"
+                )
+                with Vertical(id="kernel-pane"):
                     yield Table(
-                        job_facts.KERNEL_COLUMNS,
+                        kernels.KERNEL_COLUMNS,
                         cursor=False,
                         empty="No kernel has been reported.",
                         id="kernels",
                     )
                     yield Table(_ONE, header=False, cursor=False, id="roof")
-                yield LogView(self._ask_log, id="log")
+                    yield RooflinePlot(id="roofline")
+                yield Table(_ONE, cursor=False, id="comparison")
+                yield Sheets(self.ask_sheet, id="sheets")
+                yield LogView(self.ask_log, self.ask_search, id="log")
+                yield Table(about.COLUMNS, header=False, cursor=False, id="about")
             with Vertical(id="right"):
-                yield MetricCharts(id="metrics")
-                yield Table(
-                    job_facts.GPU_COLUMNS, cursor=False, empty="It holds no GPU.", id="gpus"
-                )
-
-    @property
-    def job(self) -> Job | None:
-        """The job as last heard of."""
-        return self.app.live.jobs.get(self.job_id)
+                yield MetricCharts(view, id="metrics")
+                with Vertical(id="told-pane"):
+                    yield Table(_ONE, header=False, cursor=False, id="told-count")
+                    yield Table(told.COLUMNS, empty="It has told nothing.", id="told")
+                yield Table(gpus.COLUMNS, empty="It holds no GPU.", id="gpus")
+        yield AskLine()
 
     def on_screen_resume(self) -> None:
-        self._show_tab(self._tab)
-        self.run_worker(self._follow(), name="follow", group="follow", exclusive=True)
-
-    def on_screen_suspend(self) -> None:
-        self.workers.cancel_group(self, "follow")
+        self.show_tab(self.tab)
+        super().on_screen_resume()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._show_tab(self._tab)
+        self.show_tab(self.tab)
 
     def on_live(self, news: News) -> None:
-        """Figures go on with each snapshot, and whenever this job says something."""
-        mine = isinstance(news, tuple) and any(job.id == self.job_id for job in news)
-        if self.ready and (mine or isinstance(news, Snapshot)):
+        """Figures go on with each snapshot, and whenever one of the jobs says something."""
+        if not self.ready:
+            return
+        if isinstance(news, Snapshot) and self.job is not None:
+            self.trails.add(news, self.job)
+        ids = (self.job_id, self.other_id)
+        mine = isinstance(news, tuple) and any(job.id in ids for job in news)
+        if mine or isinstance(news, Snapshot):
             self.refill()
 
     # What is shown
 
     @property
-    def _tab(self) -> str:
+    def tab(self) -> str:
+        """The tab that is open."""
         return self.query_one("#tabs", TabLine).chosen
 
     def table(self) -> Table:
-        return self.query_one("#gpus" if self._tab == "gpus" else "#kernels", Table)
+        named = {"told": "told", "about": "about", "gpus": "gpus", "compare": "comparison"}
+        if self.tab == "sheets":
+            return self.query_one(Sheets).table()
+        return self.query_one(f"#{named.get(self.tab, 'kernels')}", Table)
 
     def refill(self) -> None:
         job, head = self.job, self.query_one("#head", Table)
         if job is None:
-            words = self._gone or f"Asking for job {self.job_id}"
-            head.show([Row("", ((words, "error" if self._gone else "muted"),))])
+            words = self.gone or f"Asking for job {self.job_id}"
+            head.show([Row("", ((words, "error" if self.gone else "muted"),))])
             return
-        snapshot = self.app.live.snapshot
-        power = power_of(job, watts_of(snapshot.gpus if snapshot else ()))
+        live = self.app.live
+        power = power_of(job, watts_of(live.snapshot.gpus if live.snapshot else ()))
         bar = min(self.size.width // 4, 48)
-        head.show(job_facts.head_rows(job, self.gpu_indices, power, self.now_s, bar))
-        self.query_one("#kernels", Table).show(job_facts.kernel_rows(job.kernels))
-        roof = job_facts.roof_line(job.roofline) if job.kernels else ""
+        currency = live.box.currency if live.box and live.box.price_per_kwh is not None else ""
+        rows = facts.head_rows(job, self.gpu_indices, power, self.now_s, bar, currency)
+        head.show(facts.with_other(rows, self.other))
+        self.query_one(Pictures).offer(job, plans.field_plan(job), plans.image_plan(job))
+        self._show_kernels(job)
+        held = gpus.held(live.snapshot, job)
+        self.query_one("#gpus", Table).show(gpus.gpu_rows(held, job, self.trails))
+        self.query_one(Sheets).offer(plans.sheet_plan(job))
+        self._show_told()
+        self.query_one("#about", Table).show(
+            about.about_rows(job, self.gpu_indices, self.now_s, currency, self.parameters(job.id))
+        )
+        self._draw_charts(job)
+        if self.other is not None:
+            self._show_comparison(job, self.other, currency)
+
+    def _show_kernels(self, job: Job) -> None:
+        elapsed_s = phrases.elapsed(job, self.now_s)
+        self.query_one("#kernels", Table).show(kernels.kernel_rows(job, elapsed_s))
+        roof = kernels.roof_line(job.roofline) if job.kernels else ""
         self.query_one("#roof", Table).show([Row("", ((roof, "muted"),))])
-        held = {*job.gpus, *job.slices}
-        gpus = [
-            gpu
-            for gpu in (snapshot.gpus if snapshot else ())
-            if gpu.uuid in held or held.intersection(part.uuid for part in gpu.slices)
-        ]
-        self.query_one("#gpus", Table).show(job_facts.gpu_rows(gpus))
-        self._make_fields(job)
-        end_s = job.ended_s or max(self.now_s, self.app.clock())
-        self.query_one(MetricCharts).draw(job_facts.chart_plan(job), job, end_s)
+        self.query_one(RooflinePlot).show(kernels.dots_of(job.kernels), job.roofline)
 
-    def _make_fields(self, job: Job) -> None:
-        """A view for each field; in the overview only the first has room."""
-        holder = self.query_one("#fields")
-        for name, title in job_facts.field_plan(job):
-            if name not in self._fields:
-                diverging = any(
-                    word in name for word in ("vorticity", "curl", "difference", "charge")
-                )
-                view = FieldView(title, "polar" if diverging else self._map)
-                self._fields[name] = view
-                holder.mount(view)
-        if not self._fields and not holder.children:
-            holder.mount(
-                Table(_ONE, header=False, cursor=False, id="nothing", empty="No live field.")
-            )
-        elif self._fields:
-            for placeholder in self.query("#nothing"):
-                placeholder.remove()
-        if job.state in ENDED_STATES:
-            for view in self._fields.values():
-                if view.frame is None:
-                    view.note = "no frame is kept of this field"
+    def _show_told(self) -> None:
+        rows = told.told_rows(self.told, self.now_s, self.needle)
+        self.query_one("#told", Table).show(rows)
+        shown = f"   showing those with “{self.needle}”" if self.needle else ""
+        line = ((told.summary(self.told), "muted"), (shown, "accent"))
+        self.query_one("#told-count", Table).show([Row("", (line,))])
 
-    @property
-    def _map(self) -> str:
-        return self.app.memory.text("field.map", "ember")
+    def _draw_charts(self, job: Job) -> None:
+        charts = self.query_one(MetricCharts)
+        jobs = [job] if self.other is None else [job, self.other]
+        charts.draw(jobs, plans.chart_plan(job, self.other))
+
+    def _show_comparison(self, job: Job, other: Job, currency: str) -> None:
+        both = self.parameters(job.id) or {}, self.parameters(other.id) or {}
+        rows = compare.compare_rows(job, other, both, self.gpu_indices, self.now_s, currency)
+        self.query_one("#comparison", Table).show(rows, compare.columns(job, other))
 
     # Tabs
 
-    def _show_tab(self, tab: str) -> None:
+    def show_tab(self, tab: str) -> None:
+        """Open a tab."""
         self.query_one("#tabs", TabLine).choose(tab)
-        both = tab == "all" and self.size.width >= 140 and self.size.height >= 34
-        overview = tab == "all"
+        roomy = self.size.width >= 140 and self.size.height >= 34
+        overview, comparing = tab == "all", tab == "compare"
+        both = (overview and roomy) or (comparing and self.size.width >= 120)
         self.set_class(both, "-both")
         self.set_class(overview, "-overview")
-        shown = {tab} if tab != "all" else {"fields", "kernels"}
-        if both:
-            shown = {"fields", "kernels", "metrics", "gpus", "log"}
-        for name in ("fields", "metrics", "gpus", "log"):
-            self.query_one(f"#{name}").display = name in shown
-        self.query_one("#roofline").display = "kernels" in shown
-        self.query_one("#left").display = bool(shown & {"fields", "kernels", "log"})
-        self.query_one("#right").display = bool(shown & {"metrics", "gpus"})
+        self.set_class(comparing, "-comparing")
+        self.set_class(comparing and not both, "-narrow")
+        self.set_class(self.size.height >= 32, "-tall")
+        shown = self._overview(roomy) if overview else {tab}
+        if comparing:
+            shown = {"comparison", "metrics"}
+        panes = {"kernels": "kernel-pane", "told": "told-pane"}
+        for name in (*LEFT, *RIGHT):
+            self.query_one(f"#{panes.get(name, name)}").display = name in shown
+        self.query_one("#left").display = bool(shown.intersection(LEFT))
+        self.query_one("#right").display = bool(shown.intersection(RIGHT))
+        self.query_one(RooflinePlot).display = tab == "kernels"
+        self.query_one(Pictures).show_first(overview)
+        for name in ("gpus", "told"):
+            self.query_one(f"#{name}", Table).with_cursor(tab == name)
+        charts = self.query_one(MetricCharts)
+        charts.active = tab in ("metrics", "compare")
+        charts.most = (2 if roomy else 1) if overview else None
+        if charts.large and overview:
+            charts.maximise(False)
+        for bar in self.query(KeyBar):
+            bar.show_tab(tab)
         self.refill()
+        self.look_now()
+
+    def _overview(self, roomy: bool) -> set[str]:
+        """What the overview shows: what the job has, and as much of it as there is room for."""
+        job = self.job
+        pictures = bool(job and (plans.field_plan(job) or plans.image_plan(job)))
+        charts = bool(job and plans.chart_plan(job))
+        some = {"kernels"} if job and job.kernels else set()
+        if roomy:
+            some |= {"pictures"} if pictures else set()
+            return some | {"log", "metrics" if charts else "told", "gpus"}
+        if pictures:
+            return some | {"pictures"} | (set() if some else {"log"})
+        return {"metrics", *some} if charts else {"log", *some}
 
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
-        self.app.memory.set("job.tab", event.key)
-        self._show_tab(event.key)
+        self.choose_tab(event.key)
 
-    def action_tab(self, by: int) -> None:
-        """Open the tab `by` places further."""
-        tab = self.query_one("#tabs", TabLine).after(by)
-        self.app.memory.set("job.tab", tab)
-        self._show_tab(tab)
-
-    async def action_move_left(self) -> None:
-        self.action_tab(-1)
-
-    async def action_move_right(self) -> None:
-        self.action_tab(1)
-
-    # Live: frames, metrics and log, each only while it is seen
-
-    async def _follow(self) -> None:
-        try:
-            if self.job is None:
-                self.app.live.take(await self.app.box.job(self.job_id))
-            self.refill()
-        except CockpitError as error:
-            self._gone = str(error)
-            self.refill()
-            return
-        await asyncio.gather(
-            self._every(FRAME_EVERY_S, self._frames),
-            self._every(METRICS_EVERY_S, self._metrics),
-            self._every(LOG_EVERY_S, self._log),
-        )
-
-    async def _every(self, seconds: float, ask: Any) -> None:
-        """Call `ask` for ever; a box that does not answer is asked again after a pause."""
-        while True:
-            try:
-                await ask()
-            except CockpitError:
-                await asyncio.sleep(1.0)
-            await asyncio.sleep(seconds)
-
-    async def _frames(self) -> None:
-        for name, view in list(self._fields.items()):
-            if not view.is_attached or not view.region.area or not self.query_one("#left").display:
-                continue
-            after = self._sequences.get(name, 0)
-            answer = await self.app.box.job_frame(self.job_id, name, after)
-            try:
-                frame = Frame.decode(answer)
-            except ValueError as error:
-                view.note = str(error)
-                continue
-            if frame is not None:
-                self._sequences[name] = frame.sequence
-                view.show(frame)
-
-    async def _metrics(self) -> None:
-        charts = self.query_one(MetricCharts)
-        if charts.region.area and self.job is not None:
-            points = max(charts.size.width, 100)
-            charts.load((await self.app.box.job_metrics(self.job_id, points))["metrics"])
-            self.refill()
-
-    async def _log(self) -> None:
-        log = self.query_one("#log", LogView)
-        if log.region.area:
-            await log.poll()
-
-    async def _ask_log(self, offset: int, limit: int) -> dict[str, Any]:
-        return await self.app.box.job_log(self.job_id, offset, limit)
-
-    # Keys
-
-    async def _scroll(self, by: int) -> None:
-        log = self.query_one("#log", LogView)
-        if self._tab == "log" or (self._tab == "all" and log.region.area):
-            await log.move(by)
-        else:
-            self.table().move(by)
-
-    async def action_move_up(self) -> None:
-        await self._scroll(-1)
-
-    async def action_move_down(self) -> None:
-        await self._scroll(1)
-
-    def action_page_up(self) -> None:
-        self.call_later(self._scroll, 2 - self.query_one("#log").size.height)
-
-    def action_page_down(self) -> None:
-        self.call_later(self._scroll, self.query_one("#log").size.height - 2)
-
-    async def action_move_first(self) -> None:
-        await self.query_one("#log", LogView).to_start()
-
-    async def action_move_last(self) -> None:
-        await self.query_one("#log", LogView).to_end()
-
-    def action_follow(self) -> None:
-        """Follow the log, or stay where it is."""
-        self.query_one("#log", LogView).toggle_follow()
-
-    def action_colours(self) -> None:
-        """Draw the fields in the next colours."""
-        from cockpit.tui.widgets.colormaps import ANCHORS
-
-        names = list(ANCHORS)
-        name = names[(names.index(self._map) + 1) % len(names)] if self._map in names else names[0]
-        self.app.memory.set("field.map", name)
-        for view in self._fields.values():
-            view.recolour(name)
-
-    def chosen_jobs(self) -> list[Job]:
-        """The job itself."""
-        return [self.job] if self.job is not None else []
+    def choose_tab(self, tab: str) -> None:
+        """Open a tab, and open it again the next time."""
+        if tab != "compare":
+            self.app.memory.set("job.tab", tab)
+        self.show_tab(tab)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 from rich.segment import Segment
 from textual.geometry import Region
@@ -18,6 +19,20 @@ from cockpit.tui.widgets.track import Column, Track
 _KEPT_STRIPS = 256
 SCALES = ("power", "heat")
 """The theme's colours for how high something stands."""
+_INKS = {"": "faint", "grid": "foreground/18", "limit": "warning", "pole": "text"}
+_MARKS = {0: "━", 2: "╌", 4: "┅", 6: "┈"}
+"""How a line is called by its dash, beside its colour."""
+
+
+class Figures(Protocol):
+    """What a trace draws: a Track, or anything that can be asked for columns."""
+
+    @property
+    def last(self) -> float | None:
+        """The newest figure."""
+
+    def columns(self, start: float, step: float, count: int) -> list[Column | None]:
+        """The figures in `count` columns of `step` from `start`."""
 
 
 @dataclass
@@ -29,9 +44,11 @@ class Trace:
 
     label: str
     color: str
-    track: Track = field(default_factory=Track)
+    track: Figures = field(default_factory=Track)
     fill: bool = False
     dash: int = 0
+    named: bool = True
+    """Whether the title tells its newest value."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,7 @@ class TimeChart(Inked):
     painted again.
     """
 
+    GUTTER: ClassVar[int] = 5
     DEFAULT_CSS = "TimeChart { height: 1fr; width: 1fr; min-height: 3; }"
 
     def __init__(
@@ -125,7 +143,8 @@ class TimeChart(Inked):
 
     @property
     def _gutter(self) -> int:
-        return 5 if self.size.width >= 24 else 0
+        """Cells at the left for the labels of the scale."""
+        return self.GUTTER if self.size.width >= 24 else 0
 
     def _compose_rows(self) -> list[tuple[object, ...]]:
         width, height = self.size
@@ -143,9 +162,19 @@ class TimeChart(Inked):
             for y, row in enumerate(plot)
         ]
         if axis:
-            ticks = time_ticks(start_s, end_s, plot_width, self.origin_s)
-            rows.append(("axis", tuple(ticks)))
+            rows.append(("axis", tuple(self._axis_ticks(start_s, end_s, plot_width))))
         return title + rows
+
+    def _axis_ticks(self, start_s: float, end_s: float, width: int) -> list[tuple[int, str]]:
+        """Columns and labels along the plot."""
+        return time_ticks(start_s, end_s, width, self.origin_s)
+
+    def _poles(self, width: int) -> tuple[int, ...]:
+        """Columns of the plot that have a line from top to bottom."""
+        return ()
+
+    def _tick_label(self, value: float) -> str:
+        return self._scale.label(value)
 
     def _grid(self, plot_width: int) -> tuple[float, float, float]:
         """Start, width of a column and end, on a grid that stands still while time passes."""
@@ -168,10 +197,11 @@ class TimeChart(Inked):
             )
             drawn.append(Drawn(tuple(columns), trace.fill, trace.dash))
         limits = (self._limit.value,) if self._limit else ()
-        key = (tuple(drawn), self._scale, width, height, limits, grid_rows)
+        poles = self._poles(width)
+        key = (tuple(drawn), self._scale, width, height, limits, grid_rows, poles)
         if key != self._drawn_key:
             self._drawn_key = key
-            self._plot = rasterise(drawn, self._scale, width, height, limits, grid_rows)
+            self._plot = rasterise(drawn, self._scale, width, height, limits, grid_rows, poles)
         return self._plot
 
     def _labels(self, height: int) -> dict[int, tuple[str, str]]:
@@ -185,7 +215,7 @@ class TimeChart(Inked):
         for value in (*ticks[:1], *ticks[-1:], *ticks[1:-1]):
             row = row_of(value, scale, height)
             if all(abs(row - taken) >= least for taken in labels) or not labels:
-                labels[row] = (scale.label(value), "muted")
+                labels[row] = (self._tick_label(value), "muted")
         return labels
 
     def _title(self, width: int) -> tuple[tuple[str, str], ...]:
@@ -203,9 +233,11 @@ class TimeChart(Inked):
             groups[0].append((f" {self._scale.unit}", "muted"))
         # The last drawn lies on top: it is the one that is named first.
         for trace in reversed(self.traces):
-            value = trace.track.last
+            if not trace.named:
+                continue
+            value = self._told(trace)
             shown = "—" if value is None else self._format(value)
-            mark = "▆" if trace.fill else ("╌" if trace.dash else "━")
+            mark = "▆" if trace.fill else _MARKS.get(trace.dash, "╌")
             label = f"{trace.label} " if trace.label else ""
             pad = 4 if unit else 3
             groups.append(
@@ -214,6 +246,10 @@ class TimeChart(Inked):
         if self._limit:
             groups.append([(f"{gap}╌ {self._limit.label} {short(self._limit.value)}", "warning")])
         return groups
+
+    def _told(self, trace: Trace) -> float | None:
+        """The value of a series that the title tells: its newest."""
+        return trace.track.last
 
     def _mark_ink(self, trace: Trace) -> str:
         if trace.color not in SCALES:
@@ -239,7 +275,8 @@ class TimeChart(Inked):
         segments: list[Segment] = []
         if self._gutter:
             text, ink = label
-            segments.append(Segment(f"{text[:4]:>4} ", self.ink(ink)))
+            room = self._gutter - 1
+            segments.append(Segment(f"{text[:room]:>{room}} ", self.ink(ink)))
         text, inks = row
         start = 0
         for x in range(1, len(text) + 1):
@@ -251,7 +288,7 @@ class TimeChart(Inked):
     def _words(self, ink: Ink, depth: float) -> str:
         """What an ink of the plot means in this theme; fills fade towards the foot of the scale."""
         front, back = ink
-        words = {"": "faint", "grid": "foreground/18", "limit": "warning"}.get(front, "")
+        words = _INKS.get(front, "")
         if front.startswith("line"):
             words = self.traces[int(front[4:])].color
         elif front.startswith("fill"):
@@ -267,7 +304,7 @@ class TimeChart(Inked):
         color = self.traces[int(trace)].color
         if color in SCALES:
             return f"{color}:{level or 60}%/{strength}"
-        return f"{color}/{strength}"
+        return f"{color.partition('/')[0]}/{strength}"
 
     def _axis_segments(self, ticks: tuple[tuple[int, str], ...]) -> list[Segment]:
         line = " " * self._gutter

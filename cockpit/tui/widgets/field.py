@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import groupby
 
 from rich.color import Color as RichColor
@@ -13,12 +14,14 @@ from textual.strip import Strip
 
 from cockpit.tui.phrases import time_of_day
 from cockpit.tui.widgets.colormaps import ANCHORS, DIVERGING, SHADES, colormap
-from cockpit.tui.widgets.frame import Frame, fit, sample
+from cockpit.tui.widgets.frame import Frame, fit, rescaled, sample
 from cockpit.tui.widgets.ink import Inked
 from cockpit.tui.widgets.scale import short
 
 LEVELS = 48
 """Colours a field is drawn in: few enough that most cells stay the same from frame to frame."""
+KEPT_FRAMES, KEPT_BYTES = 120, 24 << 20
+"""So many frames can be stepped back to."""
 _LEVEL_OF = bytes([0, *(1 + value * LEVELS // 255 for value in range(255))])
 """Byte to level: 0 stays no value, the others become 1 to LEVELS."""
 _SHADE_OF = ["█", *(SHADES[value * len(SHADES) // LEVELS] for value in range(LEVELS))]
@@ -34,6 +37,11 @@ class FieldView(Inked):
         self.title = title
         self.map_name = map_name if map_name in ANCHORS or map_name in DIVERGING else "ember"
         self.frame: Frame | None = None
+        """What is drawn: the newest frame, or an earlier one while it is held."""
+        self.fixed: tuple[float, float] | None = None
+        """The scale that frames are drawn on; None for each frame's own."""
+        self.held = False
+        self._kept: deque[Frame] = deque()
         self.note = "waiting for the first frame"
         """Said in place of the field while there is none."""
         self._rows: list[tuple[bytes, bytes]] = []
@@ -43,7 +51,49 @@ class FieldView(Inked):
         self._cells_key: object = None
 
     def show(self, frame: Frame) -> None:
-        """Draw this frame from now on."""
+        """Draw this frame from now on, unless an earlier one is held."""
+        self._kept.append(frame)
+        while len(self._kept) > KEPT_FRAMES or (
+            len(self._kept) > 1 and sum(len(each.data) for each in self._kept) > KEPT_BYTES
+        ):
+            self._kept.popleft()
+        if not self.held:
+            self._draw(frame)
+        else:
+            self.refresh()
+
+    def hold(self) -> bool:
+        """Stay at the frame that is shown, or go on with the newest; whether it is held."""
+        self.held = not self.held and bool(self._kept)
+        if not self.held and self._kept:
+            self._draw(self._kept[-1])
+        self.refresh()
+        return self.held
+
+    def step(self, by: int) -> None:
+        """Hold the field, and show an earlier (below 0) or a later frame."""
+        if self.frame is None or not self._kept:
+            return
+        self.held = True
+        self._draw(self._kept[min(max(self._at + by, 0), len(self._kept) - 1)])
+        self.refresh()
+
+    @property
+    def _at(self) -> int:
+        """Which of the kept frames is shown; the first, when it is no longer kept."""
+        shown = self.frame.sequence if self.frame else 0
+        return next((n for n, frame in enumerate(self._kept) if frame.sequence == shown), 0)
+
+    def fix(self) -> None:
+        """Draw on the scale of the frame that is shown from now on, or each on its own."""
+        if self.fixed is None and self.frame is not None:
+            self.fixed = self.frame.low, self.frame.high
+        else:
+            self.fixed = None
+        self._update()
+        self.refresh()
+
+    def _draw(self, frame: Frame) -> None:
         before, self.frame = self.frame, frame
         if before is None or (before.width, before.height) != (frame.width, frame.height):
             self.refresh(layout=True)
@@ -85,15 +135,16 @@ class FieldView(Inked):
         # A shade fills a whole cell, which is twice as high as wide.
         columns, rows = fit(self.frame.width, self.frame.height, width, lines * 2)
         rows = max(rows // 2, 1) if dots == 1 else rows + rows % 2
-        levels = [row.translate(_LEVEL_OF) for row in sample(self.frame, columns, rows)]
+        drawn = self.frame if self.fixed is None else rescaled(self.frame, *self.fixed)
+        levels = [row.translate(_LEVEL_OF) for row in sample(drawn, columns, rows)]
         if dots == 1:
-            drawn = [(row, b"") for row in levels]
+            pairs = [(row, b"") for row in levels]
         else:
-            drawn = list(zip(levels[::2], levels[1::2], strict=True))
-        new = (drawn + [(b"", b"")] * lines)[:lines]
+            pairs = list(zip(levels[::2], levels[1::2], strict=True))
+        new = (pairs + [(b"", b"")] * lines)[:lines]
         moved = len(new) != len(self._rows) or self._left != (width - columns) // 2
         before, self._rows, self._left = self._rows, new, (width - columns) // 2
-        self._legend_y = len(drawn)
+        self._legend_y = len(pairs)
         if moved:
             self.refresh()
             return
@@ -156,8 +207,13 @@ class FieldView(Inked):
         frame = self.frame
         if frame is None:
             return [title]
-        low, high = f"  {short(frame.low):>6} ", f" {short(frame.high):<6}"
+        ends = self.fixed or (frame.low, frame.high)
+        low, high = f"  {short(ends[0]):>6} ", f" {short(ends[1]):<6}"
+        if self.fixed is not None:
+            high += "fixed "
         when = f"  step {frame.step:,}".replace(",", " ") + f"  at {time_of_day(frame.time_s)}"
+        if self.held:
+            when = f"  ‖ held, {len(self._kept) - 1 - self._at} behind{when}"
         room = width - len(self.title) - len(low) - len(high) - len(when)
         bar = min(max(room, 0), 32)
         if bar < 8:
@@ -168,7 +224,10 @@ class FieldView(Inked):
             segments.append(Segment(high, self.ink("muted")))
         used = sum(len(segment.text) for segment in segments)
         gap = max(width - used - len(when), 0)
-        segments += [Segment(" " * gap), Segment(when, self.ink("muted"))]
+        segments += [
+            Segment(" " * gap),
+            Segment(when, self.ink("warning" if self.held else "muted")),
+        ]
         return segments
 
     def _bar(self, width: int) -> list[Segment]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -53,6 +53,20 @@ class Frame:
         if width < 1 or height < 1 or len(data) != width * height:
             raise ValueError(f"a frame of {width}×{height} came with {len(data)} bytes")
         return frame
+
+
+def rescaled(frame: Frame, low: float, high: float) -> Frame:
+    """The frame with its values on the scale from `low` to `high`; what lies beyond is at its end."""
+    if (low, high) == (frame.low, frame.high) or not high > low:
+        return frame
+    factor = (frame.high - frame.low) / 254
+
+    def byte(value: int) -> int:
+        share = (frame.low + (value - 1) * factor - low) / (high - low)
+        return 1 + round(254 * min(max(share, 0.0), 1.0))
+
+    table = bytes([0, *(byte(value) for value in range(1, 256))])
+    return replace(frame, low=low, high=high, data=frame.data.translate(table))
 
 
 def fit(width: int, height: int, columns: int, rows: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from cockpit.tui.phrases import GIB
 from cockpit.tui.widgets import scale
 from cockpit.tui.widgets.chart import Limit, TimeChart, Trace
 from cockpit.tui.widgets.throttle import ThrottleTimeline
+from cockpit.tui.widgets.track import Track
 
 SPANS: dict[str, float] = {
     "1m": 60.0,
@@ -95,7 +96,7 @@ class GpuCharts(Grid):
         super().__init__(id=id)
         self._info, self.timeline = info, timeline
         self.span = "10m"
-        self._lines: list[tuple[_Line, Trace]] = []
+        self._lines: list[tuple[_Line, Track]] = []
         self._charts: dict[str, TimeChart] = {}
 
     def compose(self) -> ComposeResult:
@@ -113,10 +114,12 @@ class GpuCharts(Grid):
         slowdown = info.temperature_slowdown_c
         limits = {"temperature": Limit("slows down at", slowdown) if slowdown else None}
         for name, title, lines in _CHARTS:
+            tracks = [Track() for _ in lines]
+            self._lines += zip(lines, tracks, strict=True)
             traces = [
-                Trace(line.label, line.color, fill=line.fill, dash=line.dash) for line in lines
+                Trace(line.label, line.color, track, fill=line.fill, dash=line.dash)
+                for line, track in zip(lines, tracks, strict=True)
             ]
-            self._lines += zip(lines, traces, strict=True)
             chart = TimeChart(
                 title, scales[name], traces, limit=limits.get(name), format_value=_whole, id=name
             )
@@ -139,9 +142,9 @@ class GpuCharts(Grid):
         )
         if span != self.span:
             return
-        for (line, trace), answer in zip(self._lines, answers, strict=False):
+        for (line, track), answer in zip(self._lines, answers, strict=False):
             if isinstance(answer, Series):
-                trace.track.load(answer, line.factor)
+                track.load(answer, line.factor)
         if isinstance(answers[-1], Series):
             self.timeline.load(answers[-1])
         for answer in answers:
@@ -153,10 +156,10 @@ class GpuCharts(Grid):
     def append(self, gpu: Gpu, time_s: float) -> None:
         """Add the newest reading to every line."""
         oldest = time_s - SPANS[self.span] * 1.1
-        for line, trace in self._lines:
+        for line, track in self._lines:
             value = getattr(gpu, line.metric)
-            trace.track.append(time_s, None if value is None else value * line.factor)
-            trace.track.forget(oldest)
+            track.append(time_s, None if value is None else value * line.factor)
+            track.forget(oldest)
         self.timeline.append(time_s, None if gpu.state == "lost" else gpu.throttle_reasons)
 
     def draw(self, now_s: float, limit_w: float | None) -> None:

@@ -22,15 +22,24 @@ class KeyBar(Board):
 
     def __init__(self, place: Place) -> None:
         super().__init__()
-        self.place = place
+        self.place, self._tab = place, ""
         self._spots: list[tuple[int, int, Action]] = []
 
+    def show_tab(self, tab: str) -> None:
+        """Name the actions of this tab too."""
+        if tab != self._tab:
+            self._tab = tab
+            self._choose()
+
     def on_resize(self) -> None:
+        self._choose()
+
+    def _choose(self) -> None:
         """Choose the actions that fit this width."""
         width = self.size.width
         chosen: list[tuple[Action, str]] = []
         room = width - 1
-        for action in footer(self.place):
+        for action in footer(self.place, self._tab):
             key = shown_keys(action, self.app.terminal.keys).split(" ")[0]
             room -= len(key) + len(action.label) + 3
             if room < 0:

@@ -1,7 +1,7 @@
 """From columns of readings to rows of cells: the rasteriser of the time chart. Knows no Textual.
 
 A row is its text and one ink per cell. An ink is `(front, back)`: front is what the character is
-drawn as ("line0", "fill0:70", "limit", "grid", ""), back what lies behind it ("band0",
+drawn as ("line0", "fill0:70", "limit", "grid", "pole", ""), back what lies behind it ("band0",
 "fill0:70", ""). The number is how high a filled column stands, in steps of 10 percent of the scale.
 Lines are drawn in braille (2 by 4 dots a cell), fills in eighths of a cell.
 """
@@ -40,6 +40,7 @@ def rasterise(
     height: int,
     limits: Sequence[float] = (),
     grid_rows: Sequence[int] = (),
+    poles: Sequence[int] = (),
 ) -> list[Row]:
     """`height` rows of `width` cells from top to bottom."""
     if width < 1 or height < 1:
@@ -57,6 +58,8 @@ def rasterise(
         canvas.rule(row, "┈", "grid")
     for limit in limits:
         canvas.rule(row_of(limit, scale, height), "╌", "limit")
+    for x in poles:
+        canvas.pole(x, "pole")
     return canvas.rows()
 
 
@@ -151,3 +154,11 @@ class _Canvas:
         for x, present in enumerate(self._text[row]):
             if present == " " or self._front[row][x] == "grid":
                 self._text[row][x], self._front[row][x] = character, ink
+
+    def pole(self, x: int, ink: str) -> None:
+        """A line from top to bottom, wherever nothing is drawn."""
+        if not self._text or not 0 <= x < len(self._text[0]):
+            return
+        for text, front in zip(self._text, self._front, strict=True):
+            if text[x] == " " or front[x] in ("grid", "limit"):
+                text[x], front[x] = "│", ink

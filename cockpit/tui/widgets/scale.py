@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cockpit.tui.phrases import GIB
 
@@ -106,6 +106,65 @@ def covering(low: float, high: float, unit: str = "") -> Scale:
     bottom = math.floor(low / step + 1e-9) * step
     top = math.ceil(high / step - 1e-9) * step
     return linear(top if top > bottom else bottom + step, step, unit, bottom)
+
+
+def logarithmic(low: float, high: float, unit: str = "") -> Scale:
+    """Decades around `low` to `high`, both above 0; round figures between them where there are few."""
+    if not (0 < low <= high and math.isfinite(high)):
+        low, high = 1.0, 10.0
+    if high < low * 4 and (near := covering(low, max(high, low * 1.001), unit)).low > 0:
+        return replace(near, log=True)
+    bottom, top = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    top = max(top, bottom + 1)
+    if top - bottom > 2:
+        ticks = [10.0**power for power in range(bottom, top + 1)]
+        return Scale(ticks[0], ticks[-1], unit, tuple(ticks), log=True)
+    all_ticks = [f * 10.0**p for p in range(bottom, top + 1) for f in (1.0, 2.0, 5.0)]
+    first = max((t for t in all_ticks if t <= low * (1 + 1e-9)), default=all_ticks[0])
+    last = min((t for t in all_ticks if t >= high * (1 - 1e-9) and t > first), default=10.0**top)
+    ticks = [tick for tick in all_ticks if first <= tick <= last]
+    return Scale(first, last, unit, tuple(ticks), log=True)
+
+
+def tick_label(value: float, step: float, most: int = 7) -> str:
+    """A tick with as many decimals as its neighbours need, in at most `most` characters."""
+    if step > 0 and abs(value) < 10.0 ** (most - 1):
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        # 0.25 and 2.5 have a digit more than their power of ten says.
+        decimals += abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6
+        text = f"{value:.{decimals}f}"
+        if len(text) <= most:
+            return text
+    return short(value)
+
+
+def number_ticks(start: float, end: float, width: int) -> list[tuple[int, str]]:
+    """Columns and labels of round numbers along `width` columns."""
+    if width < 6 or not (math.isfinite(start) and math.isfinite(end) and end > start):
+        return []
+    step = nice((end - start) * 12 / width)
+    if max(abs(start), abs(end)) / step > 1e12:
+        return []
+    ticks: list[tuple[int, str]] = []
+    at = math.ceil(start / step - 1e-9) * step
+    while at <= end and len(ticks) < width:
+        column = min(int((at - start) / (end - start) * width), width - 1)
+        label = whole(at) if step >= 1 else tick_label(at, step, 12)
+        if column + len(label) + 1 <= width:
+            ticks.append((column, label))
+        at += step
+    return ticks
+
+
+def whole(value: float) -> str:
+    """A whole number with its thousands apart; one that ends in many zeros in short."""
+    if (
+        value
+        and abs(value) >= 1e5
+        and value % (10 ** max(math.floor(math.log10(abs(value))) - 2, 0)) == 0
+    ):
+        return short(value)
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def nice(value: float) -> float:

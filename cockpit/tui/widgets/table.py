@@ -108,6 +108,12 @@ class Table(ScrollView, Inked, can_focus=False):
         """The key of the row under the cursor."""
         return self._keys[self._cursor] if self._cursor < len(self._keys) else None
 
+    def with_cursor(self, shown: bool) -> None:
+        """Have a row to choose, or only rows to read."""
+        if shown != self._cursor_shown:
+            self._cursor_shown = shown
+            self.refresh()
+
     def show(self, rows: Sequence[Row], columns: Sequence[Column] | None = None) -> None:
         """Show these rows; the cursor stays with its row, or with its place if that is gone."""
         before, keys, selected = self._seen, self._keys, self.selected

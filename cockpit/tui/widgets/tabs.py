@@ -37,6 +37,14 @@ class TabLine(Inked):
         self.chosen = chosen if chosen in self.choices else next(iter(self.choices))
         self._right = right
 
+    def offer(self, choices: Mapping[str, str]) -> None:
+        """Have other choices; what was chosen stays so if it is still there."""
+        if dict(choices) != self.choices and choices:
+            self.choices = dict(choices)
+            if self.chosen not in self.choices:
+                self.chosen = next(iter(self.choices))
+            self.refresh()
+
     def choose(self, key: str) -> None:
         """Mark `key` as the one chosen."""
         if key in self.choices and key != self.chosen:
