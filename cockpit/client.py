@@ -250,13 +250,19 @@ class Box:
         await self.call("job.remove", {"id": job_id})
 
     async def requeue_job(
-        self, job_id: str, token: str | None = None, secrets: Mapping[str, str] | None = None
+        self,
+        job_id: str,
+        token: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        array: bool = False,
     ) -> Job:
         """Submit a job that has ended once more; the same token twice makes one job.
 
-        The values of its secrets have to be given again.
+        With `array` every job of the array that it belongs to. The values of its secrets have to be
+        given again.
         """
-        params = {"id": job_id, "token": token, "secret_values": dict(secrets or {})}
+        params: dict[str, Any] = {"id": job_id, "token": token, "array": array}
+        params["secret_values"] = dict(secrets or {})
         return decode(Job, await self.call("job.requeue", params, COPY_TIMEOUT_S))
 
     async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:

@@ -47,7 +47,7 @@ METHODS: dict[str, str] = {
     "job.request": "{id} → JobRequest, as it was submitted",
     "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
-    "job.requeue": "{id, token, secret_values} → Job, a new one from the same request and code; only"
+    "job.requeue": "{id, token, secret_values, array} → Job, a new one from the same request and code; only"
     " of a job that has ended. It waits for no other job",
     "job.log": "{id, offset, limit} → {offset, data: base64, end, size, kept_from, ended}; a negative"
     " offset counts from the end. Offsets count all that was ever logged; what lies before kept_from"

@@ -16,8 +16,8 @@ from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
 from cockpit.cli.jobs import gpu_names
-from cockpit.cli.run import parse_gpus
 from cockpit.cli.text import DASH, print_json, table
+from cockpit.cli.wish_options import parse_gpus
 from cockpit.client import Box
 from cockpit.errors import BoxError
 from cockpit.model import SCHEMA, BoxInfo, Cell, Job, JobRequest, JobTable

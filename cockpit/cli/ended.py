@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-import uuid
 
 from cockpit.cli import secret_options
+from cockpit.cli.arrays import expand
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.jobs import print_job
@@ -17,7 +18,7 @@ from cockpit.model import ENDED_STATES, SCHEMA, Job
 
 
 def add_rm_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="a job, as `cockpit jobs` lists it")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a job, or 12[] for an array")
     parser.add_argument("--ended", action="store_true", help="every job that has ended")
     parser.add_argument("--yes", action="store_true", help="with --ended: do not ask first")
     parser.add_argument("--json", action="store_true", help="print the ids that were removed")
@@ -38,7 +39,7 @@ def run_rm(arguments: argparse.Namespace) -> int:
                     print("cockpit: nothing was removed", file=sys.stderr)
                     return 1
             else:
-                found = [await box.job(job_id) for job_id in dict.fromkeys(arguments.ids)]
+                found = [await box.job(job_id) for job_id in await expand(box, arguments.ids)]
             # Those that are refused come first: nothing has been removed by then.
             for job in sorted(found, key=lambda job: job.state in ENDED_STATES):
                 await box.remove_job(job.id)
@@ -62,7 +63,7 @@ rm = Command(add_rm_arguments, run_rm)
 
 
 def add_requeue_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="a job, as `cockpit jobs` lists it")
+    parser.add_argument("id", metavar="ID", help="a job, or 12[] for an array")
     secret_options.add_option(parser)
     parser.add_argument("--json", action="store_true", help="print the new job as JSON")
 
@@ -73,14 +74,17 @@ def run_requeue(arguments: argparse.Namespace) -> int:
 
     async def work(box: Box) -> int:
         async with box:
-            job = await box.requeue_job(arguments.id, uuid.uuid4().hex, secrets)
-        if arguments.json:
-            print_job(job, as_json=True)
-        print(
-            f"cockpit: job {job.id} ({job.name}) runs job {arguments.id} again;"
-            f" `cockpit logs -f {job.id}` follows it",
-            file=sys.stderr,
-        )
+            (first, *_) = await expand(box, [arguments.id])
+            array = arguments.id.endswith("[]")
+            job = await box.requeue_job(first, os.urandom(16).hex(), secrets, array)
+            made = await box.jobs(array=job.id) if array else (job,)
+        for each in reversed(made) if arguments.json else ():
+            print_job(each, as_json=True)
+        what = f"array {job.id}[]" if array else f"job {job.id}"
+        follow = f"`cockpit wait {job.id}[]` waits for it" if array else ""
+        follow = follow or f"`cockpit logs -f {job.id}` follows it"
+        again = f"runs {'' if array else 'job '}{arguments.id} again"
+        print(f"cockpit: {what} ({job.name}) {again}; {follow}", file=sys.stderr)
         return 0
 
     return run_async(work(open_box(arguments)))

@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 
+from cockpit.cli.arrays import expand, label
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
@@ -29,7 +30,7 @@ def _add_id(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ids(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="+", metavar="ID", help="a job, as `cockpit jobs` lists it")
+    parser.add_argument("ids", nargs="+", metavar="ID", help="a job, or 12[] for an array")
 
 
 def run_jobs(arguments: argparse.Namespace) -> int:
@@ -38,6 +39,9 @@ def run_jobs(arguments: argparse.Namespace) -> int:
     async def work(box: Box) -> int:
         async with box:
             found = await box.jobs()
+            if arguments.ids:
+                wanted = set(await expand(box, arguments.ids))
+                found = tuple(job for job in found if job.id in wanted)
             assert box.info is not None
             if arguments.json:
                 print_json({"schema": SCHEMA, "jobs": found})
@@ -57,6 +61,7 @@ def run_jobs(arguments: argparse.Namespace) -> int:
 
 
 def _add_jobs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only these, or 12[] for an array")
     _add_json(parser)
     parser.add_argument(
         "--long", action="store_true", help="with energy, cost, CO2, power and memory"
@@ -84,9 +89,13 @@ def _seconds(job: Job) -> float:
 
 
 def gpu_names(job: Job, info: BoxInfo) -> str:
-    """Indices of the job's GPUs on this box; a UUID that it no longer has stays one."""
+    """Indices of the job's GPUs on this box; a UUID that it no longer has stays one.
+
+    A slice goes by the beginning of its UUID.
+    """
     indices = {gpu.uuid: str(gpu.index) for gpu in info.gpus}
-    return ",".join(indices.get(uuid, uuid) for uuid in job.gpus) or DASH
+    slices = [uuid[:12] for uuid in job.slices]
+    return ",".join([*(indices.get(uuid, uuid) for uuid in job.gpus), *slices]) or DASH
 
 
 def progress(job: Job) -> str:
@@ -133,7 +142,12 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         **({"After": f"job {', '.join(job.after)}"} if job.after else {}),
         "Command": shlex.join(job.command),
         "Box": job.box,
+        **({"Array": f"{label(job)}of {job.array.size}"} if job.array else {}),
+        **({"Attempt": f"{job.attempt} of {job.retries + 1}"} if job.retries else {}),
+        **({"Priority": str(job.priority)} if job.priority else {}),
         "GPUs": gpu_names(job, info) if info else ",".join(job.gpus) or DASH,
+        **({"Why here": job.placement} if job.placement else {}),
+        **({"Left": job.left} if job.left else {}),
         "Submitted": local_time(job.submitted_s),
         "Started": DASH if job.started_s is None else local_time(job.started_s),
         "Ended": DASH if job.ended_s is None else local_time(job.ended_s),
@@ -182,7 +196,8 @@ def run_wait(arguments: argparse.Namespace) -> int:
 
     async def work(box: Box) -> int:
         async with box:
-            ended = [await wait_ended(box, job_id) for job_id in arguments.ids]
+            ids = await expand(box, arguments.ids)
+            ended = [await wait_ended(box, job_id) for job_id in ids]
         for each in ended:
             reason = f": {each.reason}" if each.reason else ""
             print(f"cockpit: job {each.id} {each.state}{reason}", file=sys.stderr)
@@ -213,13 +228,17 @@ def run_stop(arguments: argparse.Namespace) -> int:
 
     async def work(box: Box) -> int:
         async with box:
-            before = [await box.job(job_id) for job_id in arguments.ids]
-            stopping = (box.stop_job(job_id, grace_s) for job_id in arguments.ids)
+            # Those that wait end first: none of them is to start where another was stopped.
+            ids = await expand(box, arguments.ids)
+            before = [await box.job(job_id) for job_id in ids]
+            before.sort(key=lambda job: job.state != "PENDING")
+            stopping = (box.stop_job(job.id, grace_s) for job in before)
             for old, new in zip(before, await asyncio.gather(*stopping), strict=True):
                 if arguments.json:
                     print_job(new, as_json=True)
                 already = "had already ended: " if old.state in ENDED_STATES else ""
-                print(f"cockpit: job {new.id} {already}{new.state}", file=sys.stderr)
+                words = f"{label(new)}{already}{new.state}"
+                print(f"cockpit: job {new.id} {words}", file=sys.stderr)
         return 0
 
     return run_async(work(open_box(arguments)))

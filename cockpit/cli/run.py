@@ -5,31 +5,28 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from cockpit import parameters, plugins
-from cockpit.cli import secret_options
+from cockpit.cli import secret_options, wish_options
+from cockpit.cli.arrays import expand, wait_for_array
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
-from cockpit.cli.gpus import find_gpu
 from cockpit.cli.jobs import print_job
-from cockpit.cli.text import parse_duration
+from cockpit.cli.wish_options import Wanted, Wishes
 from cockpit.client import Box
 from cockpit.errors import UsageError
-from cockpit.model import BoxInfo, Job, JobRequest
+from cockpit.model import Job, JobRequest
 
 PASSED_ON = (
     *("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL"),
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CUDA_HOME"),
 )
 """Of this shell's environment, what a command of `cockpit exec` needs to be the same command."""
-
-Wanted = int | tuple[str, ...]
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,18 +41,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--gpus", metavar="N|LIST", help="how many GPUs, or which: 0,3 or UUIDs (one: `3,`)"
-    )
-    parser.add_argument(
-        "--time-limit", metavar="TIME", help="end the job after this long: 90s, 15m, 2h, 1d12h"
-    )
+    wish_options.add_options(parser)
     parser.add_argument(
         "--after",
         action="append",
         default=[],
         metavar="ID",
-        help="start once this job has completed, and only then; may be given again",
+        help="start once this job, or array (12[]), has completed; may be given again",
     )
     secret_options.add_option(parser)
     parser.add_argument("--name", help="what to call the job")
@@ -160,21 +152,16 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
     """Ctrl+C leaves the job alone once it is submitted."""
     submitted: list[Job] = []
     secrets = secret_options.values(arguments.secret)
-    limit_s = None
-    if arguments.time_limit is not None:
-        limit_s = parse_duration(arguments.time_limit, "--time-limit")
+    wishes = wish_options.read(arguments)
 
-    def limited(gpus: Wanted | None) -> JobRequest:
+    def whole(gpus: Wanted | None) -> JobRequest:
         return replace(
-            request(gpus),
-            after=tuple(arguments.after),
-            time_limit_s=limit_s,
-            secrets=tuple(secrets),
-            token=uuid.uuid4().hex,
+            wishes.put_into(request(gpus)), secrets=tuple(secrets), token=os.urandom(16).hex()
         )
 
     try:
-        return run_async(_start(open_box(arguments), arguments, limited, secrets, submitted))
+        box = open_box(arguments)
+        return run_async(_start(box, arguments, wishes, whole, secrets, submitted))
     except KeyboardInterrupt:
         if not submitted:
             raise
@@ -185,24 +172,30 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
 async def _start(
     box: Box,
     arguments: argparse.Namespace,
+    wishes: Wishes,
     request: Callable[[Wanted | None], JobRequest],
     secrets: Mapping[str, str],
     submitted: list[Job],
 ) -> int:
     async with box:
         assert box.info is not None
-        wanted = request(parse_gpus(arguments.gpus, box.info))
+        wanted = request(wishes.wanted(box.info))
+        wanted = replace(wanted, after=tuple(await expand(box, arguments.after)))
         # An agent that ends before it has answered is asked again: the token makes it one job.
         job = await patiently(partial(box.submit, wanted, secrets))
         submitted.append(job)
         if arguments.json:
-            print_job(job, as_json=True)
+            members = await box.jobs(array=job.id) if wanted.array else [job]
+            for member in reversed(members):
+                print_job(member, as_json=True)
             return 0
         simulated = " on a SIMULATED box" if box.info.simulated else ""
-        print(f"cockpit: job {job.id} ({job.name}) submitted{simulated}", file=sys.stderr)
+        print(f"cockpit: {_named(job)} ({job.name}) submitted{simulated}", file=sys.stderr)
         if arguments.detach:
             _say_detached(job)
             return 0
+        if wanted.array:
+            return await wait_for_array(box, job.id)
         await wait_started(box, job)
         await follow_log(box, job.id)
         ended = await wait_ended(box, job.id)
@@ -211,21 +204,15 @@ async def _start(
     return exit_code(ended)
 
 
+def _named(job: Job) -> str:
+    return f"array {job.id}[] of {job.array.size} jobs" if job.array else f"job {job.id}"
+
+
 def _say_detached(job: Job) -> None:
+    whole = f"{job.id}[]" if job.array else job.id
+    follow = f"`cockpit wait {whole}` waits for it" if job.array else ""
+    follow = follow or f"`cockpit logs -f {job.id}` follows it"
     print(
-        f"cockpit: detached, job {job.id} goes on;"
-        f" `cockpit logs -f {job.id}` follows it, `cockpit stop {job.id}` ends it",
+        f"cockpit: detached, {_named(job)} goes on; {follow}, `cockpit stop {whole}` ends it",
         file=sys.stderr,
     )
-
-
-def parse_gpus(text: str | None, info: BoxInfo) -> Wanted | None:
-    """`2` is a count; `0,3`, `3,` and UUIDs name them. None if nothing was said."""
-    if text is None:
-        return None
-    if text.isdecimal():
-        return int(text)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names or text.lstrip().startswith("-"):
-        raise UsageError(f"--gpus: {text!r} is no number of GPUs", "Write 2, or 0,3 to name them.")
-    return tuple(find_gpu(info, name).uuid for name in names)

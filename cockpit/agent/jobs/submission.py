@@ -50,11 +50,13 @@ class Submission:
         return await self._whole(self._enter(read_request(params), params))
 
     async def requeue(self, before: Record, params: dict[str, Any]) -> Record:
-        """A new job from what an ended one was asked and given."""
+        """A new job from what an ended one was asked and given; with `array` the whole array."""
         token = params.get("token")
         if token is not None and not isinstance(token, str):
             raise RpcError(INVALID_PARAMS, f'"token" must be text, got {token!r:.60}')
         request = replace(request_of(before), token=token, after=())
+        if params.get("array") is True:
+            request = replace(request, array=self._indices(before))
         # The originals may have been changed or deleted since: this job keeps what that one had.
         if request.plugin_directory is not None:
             request = replace(request, plugin_directory=str(before.directory.code))
@@ -67,6 +69,18 @@ class Submission:
                 words = f"what job {before.id} ran on is not known any more: {error}"
                 raise RpcError(REFUSED, words) from None
         return await self._whole(self._enter(request, params, before, only))
+
+    def _indices(self, before: Record) -> tuple[int, ...]:
+        """The indices of the array that a job belongs to, all of whose jobs must have ended."""
+        members = [
+            record
+            for record in self._queue.records.values()
+            if before.array_id is not None and record.array_id == before.array_id
+        ]
+        for record in members:
+            if not record.over.is_set():
+                raise RpcError(REFUSED, f"job {record.id} of that array has not ended")
+        return tuple(each.spec.array.index for each in members if each.spec.array)
 
     async def close(self) -> None:
         """Let what has begun come to its end."""
