@@ -40,6 +40,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 """Least and most of every number."""
 
+MIG = re.compile(r"\d+:[1-7]g\.\d+gb(\*\d+)?")
 FAULT = re.compile(r"\d+:(lost|hot|ecc|xid|link|slow)")
 TORCH_BACKEND = re.compile(r"auto|index|cpu|cu\d{2,3}|rocm[\d.]+|xpu")
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -198,6 +199,10 @@ def _choice(choices: tuple[str, ...], value: Any) -> str:
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise _WrongError(f"got {_show(value)}, wants a list of texts")
+    if key == "simulate.mig":
+        for item in value:
+            if not MIG.fullmatch(item):
+                raise _WrongError(f"got {_show(item)}, wants GPU:PROFILE*COUNT such as 8:1g.10gb*7")
     if key == "simulate.faults":
         for item in value:
             if not FAULT.fullmatch(item):

@@ -37,6 +37,8 @@ class SimulateSettings:
     gpu_count: int = 10
     seed: int = 1
     faults: tuple[str, ...] = ()
+    mig: tuple[str, ...] = ()
+    """Slices, as `GPU:PROFILE*COUNT` such as `8:1g.10gb*7`."""
     demo: bool = False
     """Run made-up background jobs, so that an otherwise empty box has something to show."""
 

@@ -10,6 +10,7 @@ from simulated_box import Box
 
 from cockpit import codec
 from cockpit.agent.telemetry.source import Sample
+from cockpit.errors import UsageError
 from cockpit.model import Snapshot
 
 
@@ -177,3 +178,37 @@ def test_a_demo_has_a_past_that_leads_up_to_now() -> None:
 
 def test_a_box_without_demo_has_no_past() -> None:
     assert list(Box().source.past(120)) == []
+
+
+def test_a_box_of_seventy_slices_can_be_simulated() -> None:
+    box = Box(mig=tuple(f"{index}:1g.10gb*7" for index in range(10)))
+    slices = [each for gpu in box.sample().gpus for each in gpu.slices]
+    assert len({each.uuid for each in slices}) == 70
+    assert {each.profile for each in slices} == {"1g.10gb"}
+
+
+@pytest.mark.parametrize(
+    ("mig", "starts"),
+    [
+        (("1:3g.40gb*2",), [0, 4]),
+        (("1:4g.40gb", "1:2g.20gb", "1:1g.10gb"), [0, 4, 6]),
+        (("1:7g.80gb",), [0]),
+    ],
+)
+def test_slices_lie_where_mig_allows_them(mig: tuple[str, ...], starts: list[int]) -> None:
+    gpu = Box(gpu_count=2, mig=mig).gpu(1)
+    assert [each.placement_start for each in gpu.slices] == starts
+
+
+@pytest.mark.parametrize(
+    ("mig", "words"),
+    [
+        ("1:1g.10gb*8", "no room for another 1g.10gb"),
+        ("1:4g.40gb*2", "no room for another 4g.40gb"),
+        ("5:1g.10gb", "there is no GPU 5"),
+        ("1:1g.11gb", "no such profile"),
+    ],
+)
+def test_slices_that_cannot_be_are_refused(mig: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Box(gpu_count=2, mig=(mig,))

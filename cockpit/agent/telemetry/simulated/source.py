@@ -18,7 +18,13 @@ from cockpit.agent.telemetry.simulated.faults import Condition, Fault
 from cockpit.agent.telemetry.simulated.jobs import JobLoads
 from cockpit.agent.telemetry.simulated.load import Load, part, together
 from cockpit.agent.telemetry.simulated.readings import read
-from cockpit.agent.telemetry.simulated.slices import PLACES, Place, read_slices, slice_uuid
+from cockpit.agent.telemetry.simulated.slices import (
+    PLACES,
+    Layout,
+    parse_mig,
+    read_slices,
+    slice_uuid,
+)
 from cockpit.agent.telemetry.source import JobLoad, Sample
 from cockpit.model import BoxInfo, Event, Gpu, GpuInfo, Slice
 from cockpit.settings import AgentSettings
@@ -32,8 +38,8 @@ class _Slot:
     card: Card
     condition: Condition = field(default_factory=Condition)
     tenants: list[Tenant] = field(default_factory=list)
-    places: dict[Place, str] = field(default_factory=dict)
-    """Its slices and their UUIDs; empty without MIG."""
+    layout: Layout = field(default_factory=dict)
+    """Its slices; empty without MIG."""
 
 
 class SimulatedSource:
@@ -133,7 +139,11 @@ def _slots(settings: AgentSettings, box: BoxInfo) -> tuple[_Slot, ...]:
             slots[tenant.gpu_index].tenants.append(tenant)
         sliced = sliced_gpu(box.gpu_count)
         if sliced is not None:
-            slots[sliced].places = {place: slice_uuid(box.gpus[sliced], place) for place in PLACES}
+            slots[sliced].layout = dict(zip(PLACES, model.slice_profiles, strict=True))
+    for gpu, layout in parse_mig(simulate.mig, model, box.gpu_count).items():
+        slots[gpu].layout = layout
+        # The demo's tenant of a whole card has none any more.
+        slots[gpu].tenants = []
     return slots
 
 
@@ -153,19 +163,21 @@ def _slot_load(
 ) -> tuple[Load, tuple[Slice, ...]]:
     """Everything asked of this GPU, as one load, and its slices, each under its own."""
     whole = jobs.get(slot.info.uuid, [])
-    if not slot.places:
+    if not slot.layout:
         return together([*(tenant.load(now_s) for tenant in slot.tenants), *whole]), ()
     by_place = {
         place: together(
             [
                 *(tenant.load(now_s) for tenant in slot.tenants if tenant.place == place),
-                *jobs.get(uuid, []),
+                *jobs.get(slice_uuid(slot.info, place), []),
             ]
         )
-        for place, uuid in slot.places.items()
+        for place in slot.layout
     }
     parts = [part(load, place.share) for place, load in by_place.items()]
-    return together([*parts, *whole]), read_slices(slot.info, slot.card.model, by_place)
+    return together([*parts, *whole]), read_slices(
+        slot.info, slot.card.model, slot.layout, by_place
+    )
 
 
 def _xid_event(info: GpuInfo, number: int, now_s: float) -> Event:
