@@ -10,7 +10,7 @@ waits for another.
 from typing import Any
 
 import warp as wp
-from kernels import Grid, Place, located, neighbour, quotient, sent
+from kernels import Grid, Place, located, neighbour, sent
 from lattice import (
     CX,
     CY,
@@ -25,6 +25,7 @@ from lattice import (
     equilibrium,
     momentum,
 )
+from native import quotient
 
 wp.set_module_options({"enable_backward": False, "max_unroll": 32, "fast_math": False})
 

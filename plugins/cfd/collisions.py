@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import warp as wp
 from lattice import CX, CY, CZ, WEIGHTS, Populations, density, momentum
+from native import reciprocal, root
+
+SMAGORINSKY = 0.173
+"""Smagorinsky's constant for isotropic turbulence: 1/π (2 / 3 C_K)^(3/4) with Kolmogorov's
+constant C_K = 1.5 (Lilly 1967)."""
 
 wp.set_module_options({"enable_backward": False, "max_unroll": 32, "fast_math": False})
 
@@ -16,20 +21,20 @@ def bgk(f: Populations, omega: float) -> Populations:
     Unstable as `omega` nears 2.
     """
     rho = density(f)
-    mass = 1.0 + rho
-    u = momentum(f) * (1.0 / mass)
-    squares = 1.5 * wp.dot(u, u)
+    j = momentum(f)
+    per_mass = reciprocal(1.0 + rho)
+    rest = rho - 1.5 * wp.dot(j, j) * per_mass
     keep = 1.0 - omega
-    f[0] = keep * f[0] + omega * wp.static(WEIGHTS[0]) * (rho - mass * squares)
+    f[0] = keep * f[0] + omega * wp.static(WEIGHTS[0]) * rest
     for k in range(9):
-        cu = 3.0 * (
-            wp.static(float(CX[2 * k + 1])) * u[0]
-            + wp.static(float(CY[2 * k + 1])) * u[1]
-            + wp.static(float(CZ[2 * k + 1])) * u[2]
+        cj = 3.0 * (
+            wp.static(float(CX[2 * k + 1])) * j[0]
+            + wp.static(float(CY[2 * k + 1])) * j[1]
+            + wp.static(float(CZ[2 * k + 1])) * j[2]
         )
         weight = omega * wp.static(WEIGHTS[2 * k + 1])
-        even = weight * (rho + mass * (0.5 * cu * cu - squares))
-        odd = weight * mass * cu
+        even = weight * (rest + 0.5 * per_mass * cj * cj)
+        odd = weight * cj
         f[2 * k + 1] = keep * f[2 * k + 1] + (even + odd)
         f[2 * k + 2] = keep * f[2 * k + 2] + (even - odd)
     return f
@@ -45,32 +50,43 @@ def regularized(f: Populations, omega: float) -> Populations:
     carry them: the six of the kind xxy (Jacob, Malaspinas, Sagaut 2018,
     doi 10.1080/14685248.2018.1540879). On D3Q19 their sums and differences come to the plain form
     below: -9 of both moments along an axis, +9 of each along a diagonal.
+
+    What the lattice cannot resolve is taken as eddy viscosity from the local stress (Smagorinsky
+    1963; in this form Hou, Sterling, Chen, Doolen 1996, arXiv comp-gas/9401004). It falls with the
+    square of the cell's size, so that a resolved flow keeps its second order.
     """
     rho = density(f)
-    mass = 1.0 + rho
+    per_mass = reciprocal(1.0 + rho)
     j = momentum(f)
-    u = j * (1.0 / mass)
-    xx = f[1] + f[2] + f[7] + f[8] + f[9] + f[10] + f[11] + f[12] + f[13] + f[14]
-    yy = f[3] + f[4] + f[7] + f[8] + f[9] + f[10] + f[15] + f[16] + f[17] + f[18]
-    zz = f[5] + f[6] + f[11] + f[12] + f[13] + f[14] + f[15] + f[16] + f[17] + f[18]
-    xy = f[7] + f[8] - f[9] - f[10]
-    xz = f[11] + f[12] - f[13] - f[14]
-    yz = f[15] + f[16] - f[17] - f[18]
-    # Of each second moment: its equilibrium, and what is left of its deviation from that.
-    keep = 1.0 - omega
+    u = j * per_mass
+    # Of each second moment: its equilibrium, and its deviation from that.
+    third = rho * wp.static(1.0 / 3.0)
     exx = j[0] * u[0]
     eyy = j[1] * u[1]
     ezz = j[2] * u[2]
     exy = j[0] * u[1]
     exz = j[0] * u[2]
     eyz = j[1] * u[2]
-    third = rho * wp.static(1.0 / 3.0)
-    nxx = keep * (xx - third - exx)
-    nyy = keep * (yy - third - eyy)
-    nzz = keep * (zz - third - ezz)
-    nxy = keep * (xy - exy)
-    nxz = keep * (xz - exz)
-    nyz = keep * (yz - eyz)
+    xx = f[1] + f[2] + f[7] + f[8] + f[9] + f[10] + f[11] + f[12] + f[13] + f[14]
+    yy = f[3] + f[4] + f[7] + f[8] + f[9] + f[10] + f[15] + f[16] + f[17] + f[18]
+    zz = f[5] + f[6] + f[11] + f[12] + f[13] + f[14] + f[15] + f[16] + f[17] + f[18]
+    nxx = xx - third - exx
+    nyy = yy - third - eyy
+    nzz = zz - third - ezz
+    nxy = f[7] + f[8] - f[9] - f[10] - exy
+    nxz = f[11] + f[12] - f[13] - f[14] - exz
+    nyz = f[15] + f[16] - f[17] - f[18] - eyz
+    diagonals = nxx * nxx + nyy * nyy + nzz * nzz
+    strength = root(diagonals + 2.0 * (nxy * nxy + nxz * nxz + nyz * nyz))
+    tau = reciprocal(omega)
+    eddies = wp.static(18.0 * 2.0**0.5 * SMAGORINSKY**2) * strength * per_mass
+    keep = 1.0 - 2.0 * reciprocal(tau + root(tau * tau + eddies))
+    nxx = keep * nxx
+    nyy = keep * nyy
+    nzz = keep * nzz
+    nxy = keep * nxy
+    nxz = keep * nxz
+    nyz = keep * nyz
     xxy = 9.0 * (exx * u[1] + 2.0 * u[0] * nxy + u[1] * nxx)
     xyy = 9.0 * (eyy * u[0] + 2.0 * u[1] * nxy + u[0] * nyy)
     xxz = 9.0 * (exx * u[2] + 2.0 * u[0] * nxz + u[2] * nxx)

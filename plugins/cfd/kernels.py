@@ -24,37 +24,11 @@ from typing import Any
 import warp as wp
 from collisions import COLLISIONS
 from lattice import CX, CY, CZ, WALL, Populations
+from native import flag_at, quotient, read_half, read_single, write_half, write_single
 
 OPTIONS = {"enable_backward": False, "max_unroll": 32, "fast_math": False}
 
 wp.set_module_options(OPTIONS)
-
-
-# Warp's own `//` and `[]` serve negative numbers too, which costs a fifth of a step's instructions.
-
-
-@wp.func_native("return unsigned(number) / unsigned(by);")
-def quotient(number: int, by: int) -> int: ...
-
-
-@wp.func_native("return flags.data[index];")
-def flag_at(flags: wp.array(dtype=wp.uint8), index: int) -> wp.uint8: ...
-
-
-@wp.func_native("return slots.data[index];")
-def read_single(slots: wp.array(dtype=wp.float32), index: int) -> wp.float32: ...
-
-
-@wp.func_native("slots.data[index] = value;")
-def write_single(slots: wp.array(dtype=wp.float32), index: int, value: wp.float32): ...
-
-
-@wp.func_native("return slots.data[index];")
-def read_half(slots: wp.array(dtype=wp.float16), index: int) -> wp.float16: ...
-
-
-@wp.func_native("slots.data[index] = value;")
-def write_half(slots: wp.array(dtype=wp.float16), index: int, value: wp.float16): ...
 
 
 @dataclass(frozen=True)
