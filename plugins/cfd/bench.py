@@ -11,12 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import warp as wp
 from collisions import COLLISIONS
-from devices import prepare_warp
 from flow import Flow
 from kernels import STORAGES, bytes_per_update
 from roofline import measured_bandwidth
@@ -44,7 +44,7 @@ README's table of single-GPU benchmarks (github.com/ProjectPhysX/FluidX3D). Not 
 
 def main() -> int:
     chosen = job.parameters.defaults(device="auto")
-    prepare_warp()
+    _prepare_warp()
     try:
         devices = _devices(chosen.device)
     except ValueError as error:
@@ -62,11 +62,10 @@ def main() -> int:
         if count == 1:
             job.roofline(bytes_per_s=roof, measured=True, device=_told(devices[:1]))
         for storage, collision in kinds:
-            if job.stopping:
-                return 0
-            rows.append(row(devices[:count], storage, collision, roof))
-            job.table("bench", COLUMNS, rows)
-            job.message("  ".join(str(cell) for cell in rows[-1]))
+            if not job.stopping:
+                rows.append(row(devices[:count], storage, collision, roof))
+                job.progress(len(rows), len(kinds) * len(_counts(len(devices))), "measurements")
+    job.table("bench", COLUMNS, rows)
     return 0
 
 
@@ -155,6 +154,14 @@ def _edge(device: str, storage: str) -> int:
         return CPU_CELLS
     cells = place.free_memory / 2 / (bytes_per_update(storage) / 2 + 1)
     return int(min(CUDA_CELLS, cells ** (1 / 3))) // 32 * 32
+
+
+def _prepare_warp() -> None:
+    """Keep compiled kernels for the next job, and Warp's own chatter out of the log."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
+    wp.config.log_level = wp.LOG_ERROR
+    wp.init()
 
 
 def _devices(choice: str) -> list[str]:
