@@ -160,11 +160,24 @@ def _convert(key: str, annotation: Any, value: Any) -> Any:
 def _fitting(key: str, value: str) -> str:
     if key == "notify.webhook" and not re.match(r"https?://[^/\s]", value):
         raise _WrongError(f"got {_show(value)}, wants an address that begins with https://")
+    if key == "notify.command":
+        _command(value)
     if key == "environments.torch_backend" and not TORCH_BACKEND.fullmatch(value):
         raise _WrongError(
             f'got {_show(value)}, wants "auto", "index", "cpu", or one such as "cu130"'
         )
     return value
+
+
+def _command(value: str) -> None:
+    import shlex
+
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise _WrongError(f"got {_show(value)}, wants a command line: {error}") from None
+    if not words:
+        raise _WrongError(f"got {_show(value)}, wants a command line")
 
 
 def _table(key: str, value: Any) -> dict[str, str]:

@@ -70,6 +70,8 @@ METHODS: dict[str, str] = {
     "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
     "usage": "{since_s, until_s, offset} → {entries: [LedgerEntry], total}: what jobs used that had"
     " devices in this span",
+    "notify.test": "{} → {results: [{channel: command|webhook, ok, text}]}: each is told of a job that"
+    " never was",
     "environment.list": "{} → {directory, uv, offline, prebuilt, environments: [{id, path, python,"
     " requires, family, plugins, packages, size_bytes, built_s, used_s, in_use, notes}]}",
     "environment.find": "JobRequest → {origin: built|prebuilt|agent, python, id, ready}: where it"

@@ -44,6 +44,7 @@ from cockpit.model.job import (
     Progress,
     Prospect,
     Roofline,
+    wants_notice,
 )
 from cockpit.model.usage import LedgerEntry, Run
 
@@ -83,4 +84,5 @@ __all__ = [
     "Totals",
     "reason_line",
     "status_document",
+    "wants_notice",
 ]

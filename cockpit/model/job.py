@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -143,6 +143,8 @@ class Job:
     """Of its whole GPUs together, while it ran; None for a job that only has slices."""
     memory_peak_bytes: int | None = None
     """The most that its own processes held on its GPUs at once."""
+    notify: bool | None = None
+    """Whether its end is told; None: as it is configured."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """Name of a figure above → why it is None, of a job that has started."""
     kernels: tuple[KernelStat, ...] = ()
@@ -179,6 +181,17 @@ class Job:
     """What it left on its GPUs, in words; empty once they were seen to be free, None before."""
     secrets: tuple[str, ...] = ()
     """Names of the variables that only its environment holds the values of."""
+
+
+def wants_notice(job: Job, when: Collection[str], min_seconds: float) -> bool:
+    """Whether somebody is to be told that this job has ended, unless it was said otherwise for it:
+    one that ended in one of these states, and ran so long."""
+    if job.state not in ENDED_STATES:
+        return False
+    if job.notify is not None:
+        return job.notify
+    begun_s = job.started_s if job.started_s is not None else job.ended_s
+    return job.state in when and (job.ended_s or 0.0) - (begun_s or 0.0) >= min_seconds
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ def test_never_ending_is_written_as_zero() -> None:
         ("[keys]\nquit = 3\n", ["keys.quit", "got 3"]),
         ("[agent]\nprice_per_kwh = 1\n", ["agent.price_per_kwh", "energy.price_per_kwh"]),
         ("[notify]\nwebhook = 'ftp://x'\n", ["notify.webhook", "https://"]),
+        ('[notify]\ncommand = "say \'done"\n', ["notify.command", "No closing quotation"]),
         ("[notify]\nwhen = ['DONE']\n", ["notify.when", "got 'DONE'", '"COMPLETED"']),
         ("[notify]\nwebhook_headers = {'a b' = 'c'}\n", ["webhook_headers", "'a b'"]),
         ("[notify]\nwebhook_headers = {a = 1}\n", ["webhook_headers", "text for a"]),

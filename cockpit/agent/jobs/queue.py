@@ -15,6 +15,7 @@ from cockpit.agent.jobs.board import NEVER, Hold
 from cockpit.agent.jobs.books import Books
 from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
 from cockpit.agent.jobs.following import Follower
+from cockpit.agent.jobs.notices import Notices
 from cockpit.agent.jobs.record import Record
 from cockpit.agent.jobs.registry import Registry
 from cockpit.agent.jobs.resources import Resources, Tenancy, survey
@@ -22,7 +23,7 @@ from cockpit.agent.jobs.snapshot import Taken
 from cockpit.agent.jobs.telling import Teller
 from cockpit.agent.jobs.vault import Vault
 from cockpit.agent.telemetry.source import JobLoad
-from cockpit.model import BoxInfo, Event, Job, JobRequest, Severity, Snapshot
+from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
 from cockpit.settings import AgentSettings
 
 
@@ -44,7 +45,8 @@ class JobQueue:
         self.known = asyncio.Event()
         """Set once the box was observed."""
         rates = Rates(settings.price_per_kwh, settings.co2_g_per_kwh)
-        self.teller = Teller(box_name, rates, publish, emit, self.registry.note)
+        notices = Notices(directory.parent, settings.notify, box_name, emit)
+        self.teller = Teller(box_name, rates, publish, emit, self.registry.note, notices)
         self.books = Books(directory.parent, rates)
         self._directory = directory
         self._executor, self.settings, self._clock = executor, settings, clock
@@ -75,9 +77,11 @@ class JobQueue:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         self.registry.load()
         self._leaks.load()
+        self.teller.notices.start()
         for record in tuple(self.live.values()):
             if record.over.is_set():
                 self.books.reopen(record)
+                self.teller.ended(record)
                 self._judge(record)
             else:
                 self._pick_up(record)
@@ -303,10 +307,7 @@ class JobQueue:
         self._doomed.pop(record.id, None)
         record.events().read_all()
         self._count_loads()
-        self.teller.tell(record)
-        severity: Severity = "info" if record.state in ("COMPLETED", "CANCELLED") else "warning"
-        reason = str(record.status.get("reason", ""))
-        self.teller.say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
+        self.teller.ended(record)
         self._judge(record)
 
     def _judge(self, record: Record) -> None:

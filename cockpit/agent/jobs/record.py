@@ -212,6 +212,7 @@ class Record:
             power_peak_w=account.power_peak_w if account else None,
             memory_peak_bytes=account.memory_peak_bytes if account else None,
             errors=account.errors if account else {},
+            notify=request.notify,
             kernels=tuple(tail.kernels.values()),
             roofline=tail.roofline,
             frames=tuple(tail.frames),

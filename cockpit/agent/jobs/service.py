@@ -68,6 +68,7 @@ class JobService:
             "job.table": self._table,
             "job.text": self._text,
             "usage": self._usage,
+            "notify.test": self._test_notices,
             **environments.methods,
         }
 
@@ -94,8 +95,8 @@ class JobService:
         return self._queue.loads
 
     def busy(self) -> bool:
-        """True while any job waits or runs: the agent must not end."""
-        return bool(self._queue.live)
+        """True while any job waits or runs, or its end is to be told: the agent must not end."""
+        return bool(self._queue.live) or self._queue.teller.notices.pending
 
     async def _submit(self, params: dict[str, Any]) -> Job:
         return self._queue.teller.show(await self._submission.submit(params))
@@ -171,6 +172,9 @@ class JobService:
     async def _text(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
         return contents.text(record, await record.all_events(), params)
+
+    async def _test_notices(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"results": await self._queue.teller.notices.test()}
 
     async def _usage(self, params: dict[str, Any]) -> dict[str, Any]:
         since_s = reading.bound(params, "since_s", 0.0)

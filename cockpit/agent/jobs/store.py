@@ -21,7 +21,8 @@ Inside `DIRECTORY/<id>/`:
 | `environment` | whoever found or built it | leads to the Python environment it runs in |
 | `requirements.lock` | the same | every package of that environment, with its version |
 | `building.json`, `explanation.txt` | the build of that environment | how far it is; why it failed |
-| `accounting.json` | the agent | energy so far |
+| `accounting.json` | the agent | energy, power and memory so far |
+| `noticed.json` | the agent | that it was decided whom to tell of its end |
 | `ended.json` | the agent | the job as it was shown last; made again from the others if missing |
 """
 

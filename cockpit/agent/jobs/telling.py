@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from cockpit.agent.jobs.accounting import Rates
+from cockpit.agent.jobs.notices import Notices
 from cockpit.agent.jobs.record import Record
 from cockpit.model import BoxInfo, Event, Job, Severity
 
@@ -20,9 +21,11 @@ class Teller:
         publish: Callable[[Job], None],
         emit: Callable[[Event], None],
         note: Callable[[Record, Job], None],
+        notices: Notices,
     ) -> None:
         self.box: BoxInfo | None = None
         self.rates = rates
+        self.notices = notices
         self._box_name = box_name
         self._publish, self._emit, self._note = publish, emit, note
 
@@ -37,6 +40,14 @@ class Teller:
             record.published = job
             self._publish(job)
             self._note(record, job)
+
+    def ended(self, record: Record) -> None:
+        """Tell how a job ended: the clients, the events, and whoever wants to be notified."""
+        self.tell(record)
+        severity: Severity = "info" if record.state in ("COMPLETED", "CANCELLED") else "warning"
+        reason = str(record.status.get("reason", ""))
+        self.say(record, severity, f"{record.state}{': ' + reason if reason else ''}")
+        self.notices.ended(record.directory, self.show(record))
 
     def explain(self, record: Record, reason: str) -> None:
         """Say why a job waits, if that is new."""
