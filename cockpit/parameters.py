@@ -12,6 +12,7 @@ from typing import Any
 TYPES = ("int", "float", "str", "bool", "choice", "path")
 RESERVED = (
     *("help", "gpus", "name", "preset", "time_limit", "after", "secret", "json", "detach"),
+    *("notify", "no_notify"),
     *("gpu_memory", "slice", "priority", "array", "retries", "exclusive", "shared"),
     *("simulate", "demo", "replay", "config"),
 )

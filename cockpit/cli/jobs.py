@@ -10,9 +10,10 @@ import time
 
 from cockpit.cli.arrays import expand, label
 from cockpit.cli.command import Command
-from cockpit.cli.connect import open_box, run_async
+from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
 from cockpit.cli.job_figures import LONG_HEAD, long_row, used
+from cockpit.cli.ring import ring
 from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
@@ -193,6 +194,7 @@ logs = Command(_add_logs_arguments, run_logs)
 
 def run_wait(arguments: argparse.Namespace) -> int:
     """Wait until every job has ended; the first exit code that is not 0, in the order given."""
+    settings = load_config(options_of(arguments)).bell_settings()
 
     async def work(box: Box) -> int:
         async with box:
@@ -201,6 +203,7 @@ def run_wait(arguments: argparse.Namespace) -> int:
         for each in ended:
             reason = f": {each.reason}" if each.reason else ""
             print(f"cockpit: job {each.id} {each.state}{reason}", file=sys.stderr)
+            ring(each, settings)
         return next((code for each in ended if (code := exit_code(each))), 0)
 
     return run_async(work(open_box(arguments)))

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the Python environments of plugins",
         "cockpit.cli.environments:environments",
     ),
+    "notify": ("try how you are told that a job has ended", "cockpit.cli.notify:notify"),
     "doctor": ("what is wrong on this machine, and what to do", "cockpit.cli.doctor:doctor"),
     "config": ("every setting and where it came from", "cockpit.cli.config:config"),
     "themes": ("the colour themes", "cockpit.cli.themes:themes"),
@@ -57,7 +58,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "usage",
         "plugins",
     ),
-    "Set up": ("environments", "doctor", "config", "themes", "agent", "completion"),
+    "Set up": ("environments", "notify", "doctor", "config", "themes", "agent", "completion"),
 }
 
 

@@ -18,6 +18,7 @@ from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
 from cockpit.cli.jobs import print_job
 from cockpit.cli.wish_options import Wanted, Wishes
+from cockpit.cli.ring import ring
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import Job, JobRequest
@@ -51,6 +52,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     secret_options.add_option(parser)
     parser.add_argument("--name", help="what to call the job")
+    parser.add_argument(
+        "--notify",
+        action=argparse.BooleanOptionalAction,
+        help="tell of its end in any case, or in none (otherwise as [notify] has it)",
+    )
     parser.add_argument("--detach", action="store_true", help="do not follow the log")
     parser.add_argument(
         "--json", action="store_true", help="print the job as JSON and do not follow it"
@@ -156,7 +162,10 @@ def _submit(arguments: argparse.Namespace, request: Callable[[Wanted | None], Jo
 
     def whole(gpus: Wanted | None) -> JobRequest:
         return replace(
-            wishes.put_into(request(gpus)), secrets=tuple(secrets), token=os.urandom(16).hex()
+            wishes.put_into(request(gpus)),
+            secrets=tuple(secrets),
+            notify=arguments.notify,
+            token=os.urandom(16).hex(),
         )
 
     try:
@@ -177,6 +186,7 @@ async def _start(
     secrets: Mapping[str, str],
     submitted: list[Job],
 ) -> int:
+    settings = load_config(options_of(arguments)).bell_settings()
     async with box:
         assert box.info is not None
         wanted = request(wishes.wanted(box.info))
@@ -201,6 +211,7 @@ async def _start(
         ended = await wait_ended(box, job.id)
     reason = f": {ended.reason}" if ended.reason else ""
     print(f"cockpit: job {ended.id} {ended.state}{reason}", file=sys.stderr)
+    ring(ended, settings)
     return exit_code(ended)
 
 

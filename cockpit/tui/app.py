@@ -18,6 +18,7 @@ from cockpit.errors import CockpitError
 from cockpit.model import Event, Job, Snapshot
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
+from cockpit.tui.ended import tell as tell_ended
 from cockpit.tui.graphics.detect import BLOCKS, Graphics
 from cockpit.tui.keys import Action, bindings, unknown_actions
 from cockpit.tui.live import Live, LiveScreen, News
@@ -218,6 +219,8 @@ class CockpitApp(App[None]):
 
     async def _follow(self) -> None:
         async for update in self.box.follow(interval_s=self.terminal.refresh_s):
+            if isinstance(update, Job):
+                tell_ended(self, self.live.jobs.get(update.id), update, self.terminal.ended)
             self.live.take(update)
             if isinstance(update, Job):
                 self._gather(update)

@@ -48,6 +48,7 @@ COMMANDS = [
     "requeue none --simulate",
     "usage --simulate",
     "environments --simulate",
+    "notify --simulate",
     "plugins",
     "config",
     "themes",

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from job_bench import Bench
+from job_bench import Bench, Say
 from package_index import PackageIndex
+
+from cockpit.cli.main import main
 
 
 @pytest.fixture
@@ -42,3 +44,22 @@ def index(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
     monkeypatch.setenv("UV_NO_CONFIG", "1")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     return index
+
+
+@pytest.fixture
+def cockpit(
+    short_tmp: Path, index: PackageIndex, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[Say]:
+    """Run a command line on a box that takes its packages from `index`."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capfdbinary.readouterr()
+        try:
+            code = main([*words[:1], "--simulate", *words[1:]])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capfdbinary.readouterr()
+        return code, out.decode(), err.decode()
+
+    yield run
+    main(["agent", "stop", "--all"])

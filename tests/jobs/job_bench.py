@@ -19,6 +19,9 @@ from cockpit.settings import AgentSettings
 
 DEADLINE_S = 30.0
 
+Say = Callable[..., tuple[int, str, str]]
+"""Runs a command line: exit code, stdout, stderr."""
+
 
 def uuid(index: int) -> str:
     return f"GPU-{index:08d}"

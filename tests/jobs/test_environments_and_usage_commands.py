@@ -7,34 +7,11 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from job_bench import Say
 from package_index import PackageIndex
-
-from cockpit.cli.main import main
-
-Say = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cockpit(
-    short_tmp: Path, index: PackageIndex, capfdbinary: pytest.CaptureFixture[bytes]
-) -> Iterator[Say]:
-    """Run a command line on a box that takes its packages from `index`."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capfdbinary.readouterr()
-        try:
-            code = main([*words[:1], "--simulate", *words[1:]])
-        except SystemExit as error:
-            code = int(error.code or 0)
-        out, err = capfdbinary.readouterr()
-        return code, out.decode(), err.decode()
-
-    yield run
-    main(["agent", "stop", "--all"])
 
 
 def plugin(short_tmp: Path, name: str, requires: str, more: str = "") -> None:
