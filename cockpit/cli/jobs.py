@@ -13,7 +13,6 @@ from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
 from cockpit.cli.job_figures import LONG_HEAD, long_row, used
-from cockpit.cli.ring import ring
 from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
 from cockpit.client import Box
 from cockpit.errors import UsageError
@@ -194,6 +193,8 @@ logs = Command(_add_logs_arguments, run_logs)
 
 def run_wait(arguments: argparse.Namespace) -> int:
     """Wait until every job has ended; the first exit code that is not 0, in the order given."""
+    from cockpit.cli.ring import ring
+
     settings = load_config(options_of(arguments)).bell_settings()
 
     async def work(box: Box) -> int:

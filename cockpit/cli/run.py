@@ -18,7 +18,6 @@ from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
 from cockpit.cli.jobs import print_job
 from cockpit.cli.wish_options import Wanted, Wishes
-from cockpit.cli.ring import ring
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import Job, JobRequest
@@ -211,6 +210,8 @@ async def _start(
         ended = await wait_ended(box, job.id)
     reason = f": {ended.reason}" if ended.reason else ""
     print(f"cockpit: job {ended.id} {ended.state}{reason}", file=sys.stderr)
+    from cockpit.cli.ring import ring  # most starts are not waited for
+
     ring(ended, settings)
     return exit_code(ended)
 
