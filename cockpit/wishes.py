@@ -78,9 +78,18 @@ def array_text(indices: tuple[int, ...], parallel: int | None) -> str:
     return ",".join(parts) + (f"%{parallel}" if parallel else "")
 
 
-def whole_number(text: str, least: int, most: int) -> int:
-    """A whole number within bounds."""
-    if not re.fullmatch(r"[+-]?\d{1,9}", text.strip()) or not least <= int(text) <= most:
+def priority(text: str) -> int:
+    """A whole number from -1000 to 1000."""
+    return _whole(text, -PRIORITY_MOST, PRIORITY_MOST)
+
+
+def retries(text: str) -> int:
+    """A whole number from 0 to 100."""
+    return _whole(text, 0, RETRIES_MOST)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text.strip()) or not least <= int(text) <= most:
         raise ValueError(f"{text!r} is no whole number from {least} to {most}")
     return int(text)
 

@@ -171,10 +171,26 @@ class CockpitApp(App[None]):
             self.switch_mode("wall")
 
     def action_launch(self, plugin: str = "") -> None:
-        """Choose a workload and launch it."""
+        """Choose a workload and launch it; from the screen of a GPU, on that one."""
+        from cockpit.tui.screens.gpu import GpuScreen
         from cockpit.tui.screens.launch import LaunchScreen
 
-        self.goto_screen(LaunchScreen(plugin) if plugin else LaunchScreen())
+        gpu = self.screen.uuid if isinstance(self.screen, GpuScreen) else None
+        self.goto_screen(LaunchScreen(plugin, gpu=gpu))
+
+    def launch_again(self, job_id: str) -> None:
+        """Open the form with what a job was launched with."""
+        self.run_worker(self._launch_again(job_id), group="launch_again", exclusive=True)
+
+    async def _launch_again(self, job_id: str) -> None:
+        from cockpit.tui.screens.launch import LaunchScreen
+
+        try:
+            request = await self.box.job_request(job_id)
+        except CockpitError as error:
+            self.notify(str(error), title=f"Job #{job_id}", severity="error")
+            return
+        self.goto_screen(LaunchScreen(request.plugin or "", request))
 
     def action_help(self) -> None:
         """List the keys of this place; Enter runs one."""

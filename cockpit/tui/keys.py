@@ -15,7 +15,8 @@ from textual.keys import format_key
 
 Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch"]
 PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
-LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job")
+LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
+_CHOSEN_FROM: tuple[Place, ...] = ("wall", "jobs", "events", "launch")
 CHARTS = ("all", "metrics", "compare")
 FIELDS = ("all", "pictures")
 LOGS = ("all", "log")
@@ -103,12 +104,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("last", "end,G", "To the last", "move_last", LISTS),
     Action("page_up", "pageup,ctrl+b", "A page up", "page_up", LISTS),
     Action("page_down", "pagedown,ctrl+f", "A page down", "page_down", LISTS),
-    Action(
-        "open", "enter", "Open what is selected", "open", ("wall", "jobs", "events"), "open", 15
-    ),
+    Action("open", "enter", "Open what is selected", "open", _CHOSEN_FROM, "open", 15),
     Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
     Action(
-        *("filter", "slash", "Filter by any word", "filter", ("wall", "gpu", "events", "jobs")),
+        *("filter", "slash", "Filter by any word", "filter"),
+        ("wall", "gpu", "events", "jobs", "launch"),
         *("filter", 40),
     ),
     Action("previous", "left_square_bracket", "The GPU before", "move_left", ("gpu",)),
@@ -132,6 +132,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_down", "shift+down", "Mark, and move down", "mark_move(1)", ("jobs",)),
     Action("mark_all", "a", "Mark all that the filter shows, or none", "mark_all", ("jobs",)),
     *JOB_ACTIONS,
+    Action("again", "E", "Change something and launch again", "again", ("jobs", "job"), "edit", 27),
+    Action("start", "ctrl+s,f5", "Launch what the form says", "start", ("launch",), "start", 16),
+    Action("defaults", "ctrl+r", "The plugin's defaults again", "defaults", ("launch",)),
+    Action(
+        "copy_command", "ctrl+y,y", "Copy the command line", "copy_command", ("launch",), "copy", 17
+    ),
     Action("wall", "w", "The wall: every GPU", "go('wall')", label="wall", rank=14),
     Action("jobs", "J", "Jobs", "go('jobs')", label="jobs", rank=25),
     Action(

@@ -21,6 +21,7 @@ from cockpit.model import (
     NvLink,
     Process,
     Progress,
+    Prospect,
     Reason,
     Series,
     Slice,
@@ -362,6 +363,20 @@ class FakeBox(FakeReadings):
 
     async def job(self, job_id: str) -> Job:
         return self.known_jobs[job_id]
+
+    async def prospect(self, request: JobRequest) -> Prospect:
+        self.calls.append(("prospect", request))
+        wanted = request.gpus if isinstance(request.gpus, int) else len(request.gpus)
+        free = (uuid(9),)
+        if isinstance(request.gpus, tuple):
+            return Prospect("starts", "the GPUs named", request.gpus)
+        if wanted > 10:
+            return Prospect("never", "this box has 10 GPUs: ask for at most 10")
+        if wanted > len(free):
+            return Prospect("waits", f"waiting for {wanted} GPUs: 1 of 10 free (7 held by jobs)")
+        builds = bool(request.requires)
+        where = "GPU 9: its neighbour is busy" if wanted else ""
+        return Prospect("starts", where, free[:wanted], (), builds)
 
     async def job_request(self, job_id: str) -> JobRequest:
         known = self.known_jobs[job_id]

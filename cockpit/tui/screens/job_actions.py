@@ -40,6 +40,16 @@ class JobActions(ListingScreen):
             question = Confirm(f"Run {len(chosen)} jobs again?", _named(chosen), "Run them")
             self._ask(question, chosen, self._requeue, "run again")
 
+    def action_again(self) -> None:
+        """Open the form with what the job was launched with, to change something."""
+        chosen = list(self.chosen_jobs())
+        if len(chosen) != 1:
+            self._refuse("one job is launched again with changes at a time", chosen)
+        elif chosen[0].plugin is None:
+            self._refuse(f"job #{chosen[0].id} is a command, not a plugin: R runs it again", chosen)
+        else:
+            self.app.launch_again(chosen[0].id)
+
     def action_remove(self) -> None:
         """Delete those that have ended, with log and pictures, after a question."""
         chosen = self._fitting(lambda job: job.state in ENDED_STATES, "has not ended yet")

@@ -1,46 +1,53 @@
-"""LaunchScreen: choose a workload, set its parameters, start it."""
+"""LaunchScreen: choose a plugin, say with what, start it."""
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+import json
+import uuid
+from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
 from cockpit.errors import CockpitError
-from cockpit.plugins import BrokenPlugin, Found, Plugin, request
+from cockpit.model import JobRequest, Prospect, Snapshot
+from cockpit.plugins import BrokenPlugin, Plugin
+from cockpit.tui.draw import Run
 from cockpit.tui.keys import bindings
-from cockpit.tui.widgets.banner import Banner
-from cockpit.tui.widgets.form import GPUS, ParameterForm, gpu_wish
-from cockpit.tui.widgets.header import Header
-from cockpit.tui.widgets.keybar import KeyBar
+from cockpit.tui.launch.gallery import Entry, Gallery, matches, ordered
+from cockpit.tui.launch.order import (
+    GPUS,
+    Order,
+    defaults,
+    named_gpus,
+    preset_texts,
+    request_texts,
+)
+from cockpit.tui.launch.words import long_fate, needs, packages
+from cockpit.tui.live import News
+from cockpit.tui.screens.listing import ListingScreen
+from cockpit.tui.widgets.editors import Wanted
+from cockpit.tui.widgets.form import LaunchForm, Start
+from cockpit.tui.widgets.gpu_strip import GpuStrip, slots
 
-if TYPE_CHECKING:
-    from cockpit.tui.app import CockpitApp
+ASK_AFTER_S = 0.15
+"""The box is asked what would become of it once nothing was typed for so long."""
+ASK_EVERY_S = 2.0
+EMPTY = (
+    "No plugins were found.\n\n"
+    "`cockpit plugins new ripples` makes one that runs, in the folder for your own:"
+    " `cockpit plugins path` says where that is."
+)
 
 
-def command_line(plugin: str, gpus: str, options: dict[str, str]) -> str:
-    """The `cockpit run` that does the same, as typed into a shell."""
-    words = ["cockpit", "run", plugin]
-    if gpus:
-        words += ["--gpus", gpus]
-    for option, value in options.items():
-        # A value that begins with a minus would be read as another option.
-        words += [f"{option}={value}"] if value.startswith("-") else [option, value]
-    return shlex.join(words)
+class LaunchScreen(ListingScreen):
+    """The gallery at the left, the form of the chosen plugin at the right; Enter launches."""
 
-
-class LaunchScreen(Screen[None]):
-    """The plugins at the left, the form of the chosen one at the right; Enter launches."""
-
-    app: CockpitApp
-    AUTO_FOCUS = ""
     place = "launch"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("launch"),
@@ -48,159 +55,363 @@ class LaunchScreen(Screen[None]):
         Binding("shift+tab", "app.focus_previous", show=False),
     ]
     DEFAULT_CSS = """
-    LaunchScreen #body { height: 1fr; padding: 1 1 0 1; }
-    LaunchScreen #plugins {
-        width: 26; height: 1fr; border: none; padding: 0; background: transparent; margin-right: 2;
-    }
-    LaunchScreen.-wide #plugins { width: 30; margin-right: 3; }
+    LaunchScreen #body { height: 1fr; padding: 0 1; }
+    LaunchScreen.-tall #body { padding: 1 1 0 1; }
+    LaunchScreen #plugins { width: 22; margin-right: 2; }
+    LaunchScreen.-wide #plugins { width: 44; margin-right: 3; }
+    LaunchScreen.-vast #plugins { width: 60; margin-right: 4; }
     LaunchScreen #chosen { height: 1fr; }
-    LaunchScreen #title { height: auto; max-height: 5; margin-bottom: 1; }
+    LaunchScreen #title { height: auto; max-height: 6; margin-bottom: 1; }
     LaunchScreen #form { height: 1fr; }
-    LaunchScreen #hint { height: 3; color: $muted; }
+    LaunchScreen #hint { height: 2; color: $muted; }
     LaunchScreen .note { display: none; }
     LaunchScreen.-wide .note { display: block; }
-    LaunchScreen #same { height: auto; max-height: 3; color: $muted; }
+    LaunchScreen #fate { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    LaunchScreen.-wide #fate { height: auto; max-height: 2; text-wrap: wrap; }
+    LaunchScreen #same { height: auto; max-height: 2; color: $muted; }
+    LaunchScreen.-wide #same { max-height: 4; }
     LaunchScreen #deed { height: 1; }
+    LaunchScreen.-tall #deed, LaunchScreen.-tall #same { margin-top: 1; }
     """
 
-    def __init__(self, plugin: str = "") -> None:
+    def __init__(
+        self, plugin: str = "", request: JobRequest | None = None, gpu: str | None = None
+    ) -> None:
+        """Begin with a plugin, with what a job was launched with, or on a GPU (UUID)."""
         super().__init__()
-        self._wanted = plugin
-        self._found = Found((), ())
+        self._wanted, self._request, self._gpu = plugin, request, gpu
+        self._entries: list[Entry] = []
+        self._fate: Prospect | None = None
+        self._asked: Order | None = None
+        """What the box is being asked about."""
         self._launching = False
+        self._token = uuid.uuid4().hex
 
-    def compose(self) -> ComposeResult:
-        yield Header()
+    def compose_body(self) -> ComposeResult:
         with Horizontal(id="body"):
-            yield OptionList(id="plugins", compact=True)
+            yield Gallery(id="plugins")
             with Vertical(id="chosen"):
                 yield Static(id="title", markup=False)
                 yield Vertical(id="form")
                 yield Static(id="hint", markup=False)
+                yield Static(id="fate", markup=False)
                 yield Static(id="same", markup=False)
-                yield Static(id="deed")
-        yield KeyBar("launch")
-        yield Banner()
+                yield Static(id="deed", markup=False)
 
     def on_mount(self) -> None:
-        self._found = self.app.load_plugins()
-        menu = self.query_one(OptionList)
-        entries: list[Plugin | BrokenPlugin] = [*self._found.plugins, *self._found.broken]
-        for entry in entries:
-            menu.add_option(Option(self._entry(entry), id=entry.name))
-        if not entries:
-            self.query_one("#title", Static).update("No plugins were found.")
-            return
-        names = [entry.name for entry in entries]
-        menu.highlighted = names.index(self._wanted) if self._wanted in names else 0
-        menu.focus()
-
-    def on_screen_resume(self) -> None:
-        """Seen again: the connection may be another than it was."""
-        self.app.show_shell(self)
+        self._entries = ordered(self.app.load_plugins())
+        self.gallery.show(self._entries)
+        wanted = self._wanted or self.app.memory.text("launch.plugin")
+        self.gallery.select(wanted)
+        if not self._entries:
+            self.query_one("#title", Static).update(EMPTY)
+        self._ask_all()
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= 120, "-wide")
+        self.set_class(self.size.width >= 110, "-wide")
+        self.set_class(self.size.width >= 160, "-vast")
+        self.set_class(self.size.height >= 32, "-tall")
 
-    def _entry(self, entry: Plugin | BrokenPlugin) -> Text:
-        if isinstance(entry, BrokenPlugin):
-            return Text.assemble((f"✗ {entry.name}", "bold"), "\n  broken", no_wrap=True)
-        kind = f"\n  {entry.kind}, {entry.gpus.wants}"
-        return Text.assemble(
-            (entry.title, "bold"), (kind, "dim"), no_wrap=True, overflow="ellipsis"
-        )
-
-    # The chosen one
+    def on_live(self, news: News) -> None:
+        """GPUs come and go while one fills in the form."""
+        if self.ready and isinstance(news, (Snapshot, tuple)):
+            self._show_strip()
 
     @property
-    def plugin(self) -> Plugin | None:
-        """The plugin whose form is shown; None for a broken one."""
-        forms = list(self.query(ParameterForm))
-        return forms[-1].plugin if forms else None
+    def gallery(self) -> Gallery:
+        return self.query_one(Gallery)
 
-    async def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        name = event.option_id
-        holder = self.query_one("#form")
-        title = self.query_one("#title", Static)
-        self.query_one("#same", Static).update("")
-        self.query_one("#hint", Static).update("")
-        self.query_one("#deed", Static).update("")
-        for broken in self._found.broken:
-            if broken.name == name:
-                await holder.remove_children()
-                title.update(f"{name} is broken\n{broken.reason}\n{broken.directory}")
-                return
-        for plugin in self._found.plugins:
-            if plugin.name == name and plugin is not self.plugin:
-                await holder.remove_children()
-                title.update(Text.assemble((plugin.title, "bold"), "\n", (plugin.summary, "dim")))
-                box = self.app.live.box
-                await holder.mount(ParameterForm(plugin, box.gpu_count if box else 0))
-                self._say()
+    @property
+    def form(self) -> LaunchForm | None:
+        """The form of the chosen plugin; None for a broken one."""
+        forms = list(self.query(LaunchForm))
+        return forms[-1] if forms else None
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter in the list goes to the form, where Enter launches."""
-        for form in self.query(ParameterForm):
-            self.set_focus(form.query(Input).first())
+    @property
+    def _gpus(self) -> dict[int, str]:
+        box = self.app.live.box
+        return {info.index: info.uuid for info in (box.gpus if box else ())}
 
-    def on_parameter_form_edited(self, event: ParameterForm.Edited) -> None:
+    # Choosing
+
+    def refill(self) -> None:
+        self.gallery.show([entry for entry in self._entries if matches(entry, self.needle)])
+        if self._entries and not self.gallery.entries:
+            self.query_one("#title", Static).update(self._nothing)
+
+    @property
+    def _nothing(self) -> str:
+        return f"No plugin has {self.needle!r}: Esc shows all." if self.needle else EMPTY
+
+    async def on_gallery_picked(self, event: Gallery.Picked) -> None:
+        await self._open(event.entry)
+
+    async def _open(self, entry: Entry | None) -> None:
+        holder, title = self.query_one("#form"), self.query_one("#title", Static)
+        await holder.remove_children()
+        self._fate = self._asked = None
+        for name in ("#hint", "#fate", "#same", "#deed"):
+            self.query_one(name, Static).update("")
+        if entry is None:
+            title.update(self._nothing)
+        elif isinstance(entry, BrokenPlugin):
+            title.update(
+                Text.assemble(
+                    (f"✗ {entry.name} is broken\n", self._ink("error")),
+                    f"{entry.reason}\n",
+                    (f"{entry.directory}\n", self._ink("muted")),
+                    (f"`cockpit plugins check {entry.name}` says more", self._ink("muted")),
+                )
+            )
+        else:
+            title.update(self._title(entry))
+            await holder.mount(self._form_of(entry))
+            self._show_strip()
+            self._say()
+
+    def _title(self, plugin: Plugin) -> Text:
+        facts = [plugin.kind, needs(plugin), packages(plugin)]
+        muted = self._ink("muted")
+        return Text.assemble(
+            (plugin.title, "bold"),
+            ("  " + " · ".join(fact for fact in facts if fact), muted),
+            (f"\n{plugin.summary}", muted),
+        )
+
+    def _form_of(self, plugin: Plugin) -> LaunchForm:
+        """The form as it begins: a job's values, else the last used ones, else the defaults."""
+        starts = {"defaults": Start("defaults", defaults(plugin))}
+        for preset in plugin.presets:
+            starts[f"preset {preset.name}"] = Start(preset.title, preset_texts(plugin, preset))
+        last = self._last(plugin)
+        if last is not None:
+            starts["last"] = Start("last used", last)
+        first = "last" if last is not None else "defaults"
+        if self._request is not None and self._request.plugin == plugin.name:
+            indices = {uuid: index for index, uuid in self._gpus.items()}
+            starts["job"] = Start("that job", request_texts(plugin, self._request, indices))
+            first = "job"
+        elif self._gpu is not None and plugin.gpus.maximum > 0:
+            here = [index for index, uuid in self._gpus.items() if uuid == self._gpu]
+            if here:
+                begun = {**starts[first].texts, GPUS: f"{here[0]},"}
+                starts["here"] = Start(f"GPU {here[0]}", begun)
+                first = "here"
+        snapshot = self.app.live.snapshot
+        sliced = any(gpu.slices for gpu in (snapshot.gpus if snapshot else ()))
+        return LaunchForm(plugin, self._gpus, starts, first, sliced)
+
+    def _last(self, plugin: Plugin) -> dict[str, str] | None:
+        """What this plugin was last launched with, as far as it still has such fields."""
+        try:
+            texts = json.loads(self.app.memory.text(f"launch.last.{plugin.name}"))
+        except ValueError:
+            return None
+        begun = defaults(plugin)
+        known = {parameter.name for parameter in plugin.parameters}
+        if not isinstance(texts, dict):
+            return None
+        kept = {key: str(text) for key, text in texts.items() if key in known or key == GPUS}
+        order = Order(plugin, begun | kept, self._gpus)
+        return begun | kept if not order.problems() else None
+
+    # What it says
+
+    def on_launch_form_changed(self, event: LaunchForm.Changed) -> None:
+        self._token = uuid.uuid4().hex
+        self._show_strip()
         self._say()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.action_start()
-
     def _say(self) -> None:
-        """The same as a command line, and what Enter will do."""
-        for form in self.query(ParameterForm):
-            line = command_line(form.plugin.name, form.texts.get(GPUS, "").strip(), form.changed())
-            self.query_one("#same", Static).update(f"$ {line}")
-            self.query_one("#hint", Static).update(form.hint())
-            deed = self.query_one("#deed", Static)
-            if form.problems:
-                name, problem = next(iter(form.problems.items()))
-                deed.update(Text(f"✗ {name}: {problem}", style=self._ink("error")))
-            else:
-                deed.update(Text.assemble(("Enter", "bold"), f" launches {form.plugin.title}"))
+        """The same as a command line, what would become of it, and what Enter does."""
+        form = self.form
+        if form is None:
+            return
+        self.query_one("#hint", Static).update(form.hint())
+        deed, muted = self.query_one("#deed", Static), self._ink("muted")
+        if form.problems:
+            key, problem = next(iter(form.problems.items()))
+            deed.update(Text(f"✗ {key.removeprefix('--')}: {problem}", style=self._ink("error")))
+            self.query_one("#same", Static).update("")
+            self._asked = None
+            self.workers.cancel_group(self, "fate")
+            self._show_fate(None)
+            return
+        line = Text.assemble(("$ ", muted), (form.order.command_line(), muted))
+        self.query_one("#same", Static).update(line)
+        keys = (("Enter", "bold"), f" launches {form.plugin.title}")
+        deed.update(Text.assemble(*keys, ("   ^y copies the command line", muted)))
+        if form.order != self._asked:
+            self._asked = form.order
+            self._ask()
+
+    @work(group="fate", exclusive=True)
+    async def _ask(self) -> None:
+        """Ask the box what would become of it, again and again while it stands there."""
+        order = self._asked
+        await asyncio.sleep(ASK_AFTER_S)
+        while order is not None:
+            try:
+                self._show_fate(await self.app.box.prospect(order.request()))
+            except (CockpitError, ValueError):
+                self._show_fate(None)
+            await asyncio.sleep(ASK_EVERY_S)
+
+    def _show_fate(self, fate: Prospect | None) -> None:
+        if fate != self._fate or fate is None:
+            self._fate = fate
+            runs: tuple[Run, ...] = long_fate(fate) if fate else ()
+            text = Text.assemble(*((said, self._ink(front)) for said, front in runs))
+            # The answer may come while the screen is closing, when its widgets have gone.
+            for line in self.query("#fate").results(Static):
+                line.update(text)
+            self._show_strip()
+
+    def _show_strip(self) -> None:
+        form = self.form
+        if form is None or not form.is_attached:
+            return
+        named = named_gpus(form.texts.get(GPUS, ""))
+        chosen = self._fate.gpus if self._fate else ()
+        likely = [index for index, uuid in self._gpus.items() if uuid in chosen]
+        for strip in form.query(GpuStrip):
+            strip.show(slots(self.app.live), named, likely)
+
+    @work(group="fates", exclusive=True)
+    async def _ask_all(self) -> None:
+        """Whether each plugin fits now, as it is by default; asked again while this is seen."""
+        while True:
+            fates: dict[str, Prospect] = {}
+            for entry in self._entries:
+                if isinstance(entry, Plugin):
+                    try:
+                        fates[entry.name] = await self.app.box.prospect(_as_it_is(entry))
+                    except CockpitError:
+                        break
+            for gallery in self.query(Gallery):
+                gallery.tell(fates)
+            await asyncio.sleep(ASK_EVERY_S)
 
     def _ink(self, name: str) -> str:
         color = self.app.theme_variables.get(name, "")
-        return color if color.startswith("#") else "bold"
+        return color if color.startswith("#") else "bold" if name == "error" else ""
+
+    # Keys
+
+    def on_descendant_focus(self) -> None:
+        self.gallery.activate(self.focused is None)
+
+    def on_descendant_blur(self) -> None:
+        self.call_after_refresh(self._settle_focus)
+
+    def _settle_focus(self) -> None:
+        self.gallery.activate(self.focused is None)
+        if self.focused is None:
+            self._say()
+
+    async def action_move_up(self) -> None:
+        self._choose(-1)
+
+    async def action_move_down(self) -> None:
+        self._choose(1)
+
+    async def action_move_first(self) -> None:
+        self._choose(-len(self._entries))
+
+    async def action_move_last(self) -> None:
+        self._choose(len(self._entries))
+
+    def action_page_up(self) -> None:
+        self._choose(-5)
+
+    def action_page_down(self) -> None:
+        self._choose(5)
+
+    def _choose(self, by: int) -> None:
+        """Move in the gallery, unless the form is being filled in."""
+        if self.focused is None:
+            self.gallery.move(by)
+
+    async def action_move_right(self) -> None:
+        """Into the form."""
+        self.action_open()
+
+    def on_gallery_opened(self, event: Gallery.Opened) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Into the form, where Enter launches."""
+        form = self.form
+        if form is not None and self.focused is None:
+            for row in form.rows:
+                if row.key == GPUS:
+                    row.editor.focus()
+
+    def step_back(self) -> bool:
+        """From the form to the gallery, then let go of the search."""
+        if self.focused is not None:
+            self.set_focus(None)
+            return True
+        return super().step_back()
+
+    def action_defaults(self) -> None:
+        """Everything as the plugin wants it to begin with."""
+        if self.form is not None:
+            self.form.put(defaults(self.form.plugin))
+
+    def action_copy_command(self) -> None:
+        """Copy the command line that does the same."""
+        if self.form is not None and not self.form.problems:
+            line = self.form.order.command_line()
+            self.app.copy_to_clipboard(line)
+            self.notify(f"Copied: {line}", timeout=3)
+
+    def on_wanted(self, event: Wanted) -> None:
+        self.action_start()
 
     def action_start(self) -> None:
         """Launch what the form says, then open the job."""
-        forms = list(self.query(ParameterForm))
-        if not forms or self._launching:
+        form = self.form
+        if form is None or self._launching:
             return
-        form = forms[-1]
         form.check()
         self._say()
         if form.problems:
-            for field in form.query(Input):
-                if getattr(field, "parameter", "") in form.problems:
-                    field.focus()
-                    break
+            form.go_to_problem()
             self.app.bell()
             return
-        self.run_worker(self._launch(form), group="launch")
-
-    async def _launch(self, form: ParameterForm) -> None:
-        wish = gpu_wish(form.texts[GPUS], form.plugin, form.gpu_count)
         self._launching = True
+        self.run_worker(self._launch(form.order), group="launch")
+
+    async def _launch(self, order: Order) -> None:
+        """The token makes one job of two attempts, should the answer to the first be lost."""
         try:
-            gpus: int | tuple[str, ...]
-            gpus = wish if isinstance(wish, int) else self._uuids(wish)
-            job = await self.app.box.submit(request(form.plugin, form.values(), gpus))
+            job = await self.app.box.submit(order.request(token=self._token))
         except CockpitError as error:
             self.notify(str(error), title="Not launched", severity="error", timeout=10)
             return
         finally:
             self._launching = False
+        memory = self.app.memory
+        memory.set("launch.plugin", order.plugin.name)
+        known = {GPUS, *(parameter.name for parameter in order.plugin.parameters)}
+        last = {key: text for key, text in order.texts.items() if key in known}
+        memory.set(f"launch.last.{order.plugin.name}", json.dumps(last))
         if job.id not in self.app.live.jobs:
             self.app.live.take(job)
         self.app.pop_screen()
         self.app.open_job(job.id)
 
-    def _uuids(self, indices: tuple[int, ...]) -> tuple[str, ...]:
-        box = self.app.live.box
-        known = {info.index: info.uuid for info in (box.gpus if box else ())}
-        return tuple(known[index] for index in indices if index in known)
+
+def _as_it_is(plugin: Plugin) -> JobRequest:
+    """The request of a plugin by its defaults; what its parameters are plays no part in where it runs."""
+    return JobRequest(
+        plugin.name,
+        plugin.command,
+        plugin=plugin.name,
+        plugin_directory=str(plugin.directory),
+        requires=plugin.requires,
+        environment_name=plugin.environment,
+        family=plugin.family,
+        gpus=plugin.gpus.default,
+    )

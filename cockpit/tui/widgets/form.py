@@ -1,189 +1,269 @@
-"""ParameterForm: the parameters of a plugin, checked as they are typed."""
+"""LaunchForm: what a plugin is launched with, a row for each thing, checked as it is typed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from cockpit.parameters import Parameter, read_value
+from cockpit.parameters import Parameter
 from cockpit.plugins import Plugin
+from cockpit.tui.launch.order import ASKED, GPUS, SHARED, SLICE, Asked, Order
+from cockpit.tui.widgets.editors import Choice, Edited, Field, Fold, Switch
+from cockpit.tui.widgets.gpu_strip import GpuStrip
 
-GPUS = "gpus"
-"""The field that every plugin has; no parameter may have this name."""
-
-
-def gpu_wish(text: str, plugin: Plugin, count: int) -> int | tuple[int, ...]:
-    """`2` is a count, `0,3` and `3,` name them, as in `cockpit run --gpus`. Raises ValueError."""
-    need = plugin.gpus
-    text = text.strip()
-    chosen: tuple[int, ...] = ()
-    if "," in text:
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        if not parts or not all(part.isdecimal() for part in parts):
-            raise ValueError("wants a number, or which ones: 0,3")
-        chosen = tuple(dict.fromkeys(int(part) for part in parts))
-        missing = [index for index in chosen if index >= count]
-        if missing:
-            raise ValueError(f"this box has no GPU {missing[0]}")
-        wanted = len(chosen)
-    elif text.isdecimal():
-        wanted = int(text)
-    else:
-        raise ValueError("wants a number, or which ones: 0,3")
-    if not need.minimum <= wanted <= need.maximum:
-        raise ValueError(f"runs on {need.wants}, not on {wanted}")
-    return chosen or wanted
+START = "start from"
+"""The key of the row that fills all others."""
+Editor = Field | Choice
 
 
-def flag(parameter: Parameter) -> str:
-    """The option of `cockpit run` for a parameter."""
-    return "--" + parameter.name.replace("_", "-")
+@dataclass(frozen=True)
+class Start:
+    """What the form can begin with: its name in the row, and the text of every field."""
+
+    label: str
+    texts: Mapping[str, str]
 
 
-class Field(Input):
-    """One value; up and down leave it, left and right go through the choices if it has some."""
+class FormRow(Horizontal):
+    """Name, editor, unit, and what the value may be or what is wrong with it."""
 
-    def __init__(self, name: str, value: str, choices: Sequence[str] = ()) -> None:
-        super().__init__(value=value, id=f"field-{name}", compact=True)
-        self.parameter, self.choices = name, tuple(choices)
+    def __init__(
+        self, key: str, label: str, editor: Editor, unit: str = "", note: str = ""
+    ) -> None:
+        super().__init__()
+        self.key, self.label, self.editor, self.note = key, label, editor, note
+        self._unit = unit
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key in ("up", "down"):
-            event.stop()
-            (self.screen.focus_previous if event.key == "up" else self.screen.focus_next)()
-        elif self.choices and event.key in ("left", "right", "space"):
-            event.stop()
-            event.prevent_default()
-            at = self.choices.index(self.value) if self.value in self.choices else -1
-            self.value = self.choices[(at + (-1 if event.key == "left" else 1)) % len(self.choices)]
+    def compose(self) -> ComposeResult:
+        yield Static(self.label, classes="name", markup=False)
+        yield self.editor
+        if isinstance(self.editor, Field):
+            yield Static(self._unit, classes="unit", markup=False)
+            yield Static(self.note, classes="note", markup=False)
+
+    def tell(self, problem: str, note: str = "") -> None:
+        """Say what is wrong, or else what it may be."""
+        self.set_class(bool(problem), "-bad")
+        self.query_one(".name", Static).update(f"✗ {self.label}" if problem else self.label)
+        for line in self.query(".note").results(Static):
+            line.update(f"✗ {problem}" if problem else note or self.note)
 
 
-class ParameterForm(VerticalScroll, can_focus=False):
-    """A row for the GPUs and one for each parameter: name, value, what it may be."""
+class LaunchForm(VerticalScroll, can_focus=False):
+    """The rows of one plugin: where to start from, GPUs, parameters, and what is rarely needed."""
 
     DEFAULT_CSS = """
-    ParameterForm { height: 1fr; scrollbar-size: 1 1; }
-    ParameterForm Horizontal { height: 1; }
-    ParameterForm .name { width: 18; color: $foreground; }
-    ParameterForm Field { width: 20; background: $panel; padding: 0 1; }
-    ParameterForm Field:focus { background: $primary 25%; }
-    ParameterForm .unit { width: 9; padding-left: 1; color: $muted; }
-    ParameterForm .note {
-        width: 1fr; color: $muted; text-wrap: nowrap; text-overflow: ellipsis;
+    LaunchForm { height: 1fr; scrollbar-size: 1 1; }
+    LaunchForm FormRow { height: 1; }
+    LaunchForm .name { width: 16; color: $foreground; }
+    LaunchForm Field, LaunchForm Field.-textual-compact {
+        width: 20; background: $panel; padding: 0 1;
     }
-    ParameterForm .-bad .name, ParameterForm .-bad .note { color: $error; }
+    LaunchForm Field:focus { background: $primary 25%; }
+    LaunchForm .unit { width: 8; padding-left: 1; color: $muted; }
+    LaunchForm .note { width: 1fr; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    LaunchForm .-bad .name, LaunchForm .-bad .note { color: $error; }
+    LaunchForm GpuStrip { margin-left: 16; }
+    LaunchForm.-airy #parameters, LaunchForm.-airy Fold { margin-top: 1; }
+    LaunchForm Vertical { height: auto; }
+    LaunchForm #rare { display: none; }
+    LaunchForm #rare.-open { display: block; }
+    LaunchForm #rare .name { padding-left: 2; }
     """
 
-    class Edited(Message):
-        """A value was changed, or another field is being edited."""
+    class Changed(Message):
+        """What the form says has changed, or another field is being edited."""
 
-    def __init__(self, plugin: Plugin, gpu_count: int) -> None:
+    def __init__(
+        self,
+        plugin: Plugin,
+        gpus: Mapping[int, str],
+        starts: Mapping[str, Start],
+        start: str,
+        sliced: bool,
+    ) -> None:
         super().__init__()
-        self.plugin, self.gpu_count = plugin, gpu_count
+        self.plugin, self.gpus, self.starts = plugin, dict(gpus), dict(starts)
+        self._first, self._sliced = dict(starts[start].texts), sliced
         self.problems: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
-        need = self.plugin.gpus
-        note = f"{need.bounds}, or which ones, as in 0,3"
-        yield self._row(GPUS, str(need.default), (), "", note)
-        for parameter in self.plugin.parameters:
-            value = parameter.default
-            text = "" if value is None else str(value).removesuffix(".0")
-            if parameter.type == "bool":
-                text = text.lower()
-            choices = parameter.choices if parameter.type != "bool" else ("true", "false")
-            note = ", ".join(choices) or parameter.wants.removesuffix(f" ({parameter.unit})")
-            yield self._row(parameter.name, text, choices, parameter.unit, note)
+        labels = {key: start.label for key, start in self.starts.items()}
+        if len(labels) > 1:
+            yield FormRow(START, START, Choice(START, labels, ""))
+        for asked in ASKED:
+            if not self._rare(asked):
+                yield self._asked_row(asked)
+                if asked.key == GPUS and self.plugin.gpus.maximum:
+                    yield GpuStrip()
+        with Vertical(id="parameters"):
+            for parameter in self.plugin.parameters:
+                yield self._parameter_row(parameter)
+        yield Fold("")
+        with Vertical(id="rare"):
+            for asked in ASKED:
+                if self._rare(asked):
+                    yield self._asked_row(asked)
 
-    def _row(
-        self, name: str, value: str, choices: Sequence[str], unit: str, note: str
-    ) -> Horizontal:
-        label = "GPUs" if name == GPUS else name
-        return Horizontal(
-            Static(label, classes="name", markup=False),
-            Field(name, value, choices),
-            Static(unit, classes="unit", markup=False),
-            Static(note, classes="note", markup=False),
-            id=f"row-{name}",
-        )
+    def _rare(self, asked: Asked) -> bool:
+        return asked.rare and not (asked.key == SLICE and self._sliced)
+
+    def _asked_row(self, asked: Asked) -> FormRow:
+        text = self._first.get(asked.key, "")
+        editor = Switch(asked.key, text) if asked.key == SHARED else Field(asked.key, text)
+        need = self.plugin.gpus
+        note = f"{need.bounds}, or which: 0,3" if asked.key == GPUS else asked.note
+        return FormRow(asked.key, asked.label, editor, "", note)
+
+    def _parameter_row(self, parameter: Parameter) -> FormRow:
+        text = self._first.get(parameter.name, "")
+        name = parameter.name
+        if parameter.type == "bool":
+            return FormRow(name, name, Switch(name, text))
+        if parameter.type == "choice":
+            choices = {choice: choice for choice in parameter.choices}
+            return FormRow(name, name, Choice(name, choices, text))
+        note = parameter.wants.removesuffix(f" ({parameter.unit})")
+        note = note.removeprefix("a whole number ").removeprefix("a number ")
+        return FormRow(name, name, Field(name, text), parameter.unit, note)
 
     def on_mount(self) -> None:
-        self._notes = {
-            row.id or "": str(row.query_one(".note", Static).content)
-            for row in self.query(Horizontal)
-        }
         self.check()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.check()
-        self.post_message(self.Edited())
+    def on_resize(self) -> None:
+        self.set_class(self.size.height >= 20, "-airy")
 
-    def on_descendant_focus(self) -> None:
-        self.post_message(self.Edited())
+    # What it says
 
-    def hint(self) -> str:
-        """What the field being edited is for, and what it may be."""
-        focused = self.screen.focused
-        name = focused.parameter if isinstance(focused, Field) else ""
-        if name == GPUS:
-            return f"How many GPUs: {self._notes['row-gpus']}"
-        for parameter in self.plugin.parameters:
-            if parameter.name == name:
-                return f"{parameter.help or parameter.name}: {parameter.wants}"
-        return ""
+    @property
+    def rows(self) -> Iterator[FormRow]:
+        """Every row, top to bottom."""
+        return iter(self.query(FormRow))
 
     @property
     def texts(self) -> dict[str, str]:
-        """Name → what stands in its field, `gpus` included."""
-        return {field.parameter: field.value for field in self.query(Field)}
+        """Key → what stands in its field."""
+        return {row.key: row.editor.text for row in self.rows if row.key != START}
+
+    @property
+    def order(self) -> Order:
+        """What it says as an order."""
+        return Order(self.plugin, self.texts, self.gpus)
+
+    def put(self, texts: Mapping[str, str]) -> None:
+        """Fill every field; empty what is not named."""
+        for row in self.rows:
+            if row.key != START:
+                empty = "false" if isinstance(row.editor, Switch) else ""
+                row.editor.put(texts.get(row.key, "") or empty)
+        if any(texts.get(asked.key) for asked in ASKED if self._rare(asked)):
+            fold = self.query_one(Fold)
+            if not fold.open:
+                fold.toggle()
+
+    def on_edited(self, event: Edited) -> None:
+        event.stop()
+        if event.key == START:
+            chosen = self.query_one(Choice).text
+            if chosen in self.starts:
+                self.put(self.starts[chosen].texts)
+        self.check()
+        self.post_message(self.Changed())
+
+    def on_descendant_focus(self) -> None:
+        self.post_message(self.Changed())
+
+    def on_gpu_strip_taken(self, event: GpuStrip.Taken) -> None:
+        """The GPUs named in the strip stand in the field; none is the plugin's default again."""
+        indices = event.indices
+        text = ",".join(map(str, indices)) + ("," if len(indices) == 1 else "")
+        for row in self.rows:
+            if row.key == GPUS:
+                row.editor.put(text or str(self.plugin.gpus.default))
+
+    def on_fold_toggled(self, event: Fold.Toggled) -> None:
+        event.stop()
+        self.query_one("#rare").set_class(self.query_one(Fold).open, "-open")
+        self.check()
 
     def check(self) -> None:
         """Find what is wrong and say it beside the field it is about."""
         texts = self.texts
-        self.problems = {}
-        try:
-            gpu_wish(texts.get(GPUS, ""), self.plugin, self.gpu_count)
-        except ValueError as error:
-            self.problems[GPUS] = str(error)
+        self.problems = Order(self.plugin, texts, self.gpus).problems()
+        paths = {each.name for each in self.plugin.parameters if each.type == "path"}
+        for row in self.rows:
+            note = path_note(texts[row.key]) if row.key in paths else ""
+            row.tell(self.problems.get(row.key, ""), note)
+        self._show_start(texts)
+        self._show_fold(texts)
+
+    def _show_start(self, texts: Mapping[str, str]) -> None:
+        """Which start the fields are as; none once one of them is another."""
+        said = meaning(texts)
+        like = [key for key, start in self.starts.items() if meaning(start.texts) == said]
+        for row in self.rows:
+            if row.key == START and isinstance(row.editor, Choice):
+                if row.editor.text not in like:
+                    row.editor.text = like[0] if like else ""
+                    row.editor.refresh()
+                return
+
+    def _show_fold(self, texts: Mapping[str, str]) -> None:
+        rare = [asked for asked in ASKED if self._rare(asked)]
+        said = meaning(texts)
+        inside = [f"{asked.label} {said[asked.key]}" for asked in rare if asked.key in said]
+        names = ", ".join(asked.label for asked in rare)
+        fold = self.query_one(Fold)
+        fold.say("" if fold.open else ", ".join(inside) or names)
+
+    def hint(self) -> str:
+        """What the field being edited is for, and what it may be."""
+        focused = self.screen.focused
+        if isinstance(focused, GpuStrip):
+            return "Space, a digit or a click takes a GPU: ○ free, ● a job's, ▲ somebody else's"
+        if isinstance(focused, Fold):
+            return "Enter shows or hides what is rarely needed"
+        key = focused.key if isinstance(focused, (Field, Choice)) else ""
+        if key == START:
+            return "Fills the form: the plugin's defaults, its presets, what you launched last"
+        for asked in ASKED:
+            if asked.key == key:
+                return f"{asked.help}: {asked.note}" if asked.note else asked.help
         for parameter in self.plugin.parameters:
-            problem = _problem(parameter, texts.get(parameter.name, ""))
-            if problem:
-                self.problems[parameter.name] = problem
-        for row in self.query(Horizontal):
-            name = (row.id or "").removeprefix("row-")
-            row.set_class(name in self.problems, "-bad")
-            wrong = self.problems.get(name)
-            label = "GPUs" if name == GPUS else name
-            row.query_one(".name", Static).update(f"✗ {label}" if wrong else label)
-            note = f"✗ {wrong}" if wrong else self._notes.get(row.id or "", "")
-            row.query_one(".note", Static).update(note)
+            if parameter.name == key:
+                return f"{parameter.help or parameter.name}: {parameter.wants}"
+        return ""
 
-    def values(self) -> dict[str, str]:
-        """The parameters whose field is not empty, as text."""
-        return {name: text for name, text in self.texts.items() if name != GPUS and text.strip()}
-
-    def changed(self) -> dict[str, str]:
-        """The parameters that differ from their defaults, as options of `cockpit run`."""
-        by_name = {parameter.name: parameter for parameter in self.plugin.parameters}
-        options = {}
-        for name, text in self.values().items():
-            parameter = by_name[name]
-            if _problem(parameter, text) or read_value(parameter, text) != parameter.default:
-                options[flag(parameter)] = text
-        return options
+    def go_to_problem(self) -> None:
+        """Put the cursor into the first field that something is wrong with."""
+        for row in self.rows:
+            if row.key in self.problems:
+                fold = self.query_one(Fold)
+                if not row.editor.region.area and not fold.open:
+                    fold.toggle()
+                row.editor.focus()
+                return
 
 
-def _problem(parameter: Parameter, text: str) -> str:
+def meaning(texts: Mapping[str, str]) -> dict[str, str]:
+    """The fields that say something."""
+    return {key: text.strip() for key, text in texts.items() if text.strip() not in ("", "false")}
+
+
+def path_note(text: str) -> str:
+    """Whether there is something at a path; about the machine the terminal runs on."""
     if not text.strip():
-        return "" if parameter.default is not None else f"wants {parameter.wants}"
+        return ""
+    path = Path(text).expanduser()
     try:
-        read_value(parameter, text)
-    except ValueError as error:
-        return str(error)
-    return ""
+        if path.is_dir():
+            return "✓ a folder"
+        return "✓ a file" if path.exists() else "▲ nothing is there yet"
+    except (OSError, ValueError):
+        return "▲ cannot be looked at"

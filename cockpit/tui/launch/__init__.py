@@ -1,0 +1,1 @@
+"""Launching a plugin: what is asked for, the gallery to choose from, the form."""
