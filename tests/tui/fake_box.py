@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -352,7 +352,9 @@ class FakeBox(FakeReadings):
     async def stop_process(self, pid: int, start_ticks: int, force: bool = False) -> None:
         self.calls.append(("stop_process", pid, start_ticks, force))
 
-    async def submit(self, request: JobRequest) -> Job:
+    async def submit(
+        self, request: JobRequest, secrets: Mapping[str, str] | None = None
+    ) -> Job:
         self.submitted.append(request)
         made = job(100 + len(self.submitted), request.name, ())
         self.known_jobs[made.id] = made
