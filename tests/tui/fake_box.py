@@ -352,9 +352,7 @@ class FakeBox(FakeReadings):
     async def stop_process(self, pid: int, start_ticks: int, force: bool = False) -> None:
         self.calls.append(("stop_process", pid, start_ticks, force))
 
-    async def submit(
-        self, request: JobRequest, secrets: Mapping[str, str] | None = None
-    ) -> Job:
+    async def submit(self, request: JobRequest, secrets: Mapping[str, str] | None = None) -> Job:
         self.submitted.append(request)
         made = job(100 + len(self.submitted), request.name, ())
         self.known_jobs[made.id] = made
