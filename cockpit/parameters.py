@@ -139,7 +139,10 @@ def check_value(parameter: Parameter, value: Any) -> Value:
     if parameter.type == "float":
         return float(value)
     if parameter.type == "path" and value:
-        return str(Path(value).expanduser().absolute())
+        try:
+            return str(Path(value).expanduser().absolute())
+        except RuntimeError:
+            raise ValueError(f"got {value!r}, and there is no such user's home") from None
     checked: Value = value
     return checked
 

@@ -13,32 +13,8 @@ from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import ENDED_STATES, Job
 
-JOBS_MOST, INDEX_MOST = 1000, 1_000_000_000
 LOOK_S = 0.5
-_PART = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _WHOLE = re.compile(r"(\d+)\[(\d*)\]")
-_HELP = "Write it as Slurm does: 0-9, 1,5,7 or 1-100:2, and %4 behind it for four at once."
-
-
-def parse_array(text: str | None) -> tuple[tuple[int, ...], int | None]:
-    """The indices of `--array` in order, and how many of its jobs may run at once."""
-    if text is None:
-        return (), None
-    listed, percent, most = text.partition("%")
-    found: dict[int, None] = {}
-    for part in listed.split(","):
-        match = _PART.fullmatch(part.strip())
-        if match is None:
-            raise UsageError(f"--array: {part.strip()!r} is no index and no range", _HELP)
-        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        if last < first or step < 1 or last > INDEX_MOST:
-            raise UsageError(f"--array: {part.strip()!r} is no range", _HELP)
-        found.update(dict.fromkeys(range(first, min(last, first + JOBS_MOST * step) + 1, step)))
-        if len(found) > JOBS_MOST:
-            raise UsageError(f"--array: more than {JOBS_MOST} jobs", "Split it.")
-    if percent and not (most.isdecimal() and int(most) > 0):
-        raise UsageError(f"--array: {most!r} is no number of jobs at once", _HELP)
-    return tuple(found), int(most) if percent else None
 
 
 async def expand(box: Box, words: Iterable[str]) -> list[str]:

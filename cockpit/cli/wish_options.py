@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from cockpit.cli.arrays import parse_array
+from cockpit import wishes
 from cockpit.cli.gpus import find_gpu
-from cockpit.cli.text import parse_duration
 from cockpit.errors import UsageError
 from cockpit.model import BoxInfo, JobRequest
 
 Wanted = int | tuple[str, ...]
-
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_PROFILE = re.compile(r"(?:\d+c\.)?\d+g\.\d+gb(?:\+\w+)*", re.IGNORECASE)
-PRIORITY_MOST, RETRIES_MOST, SLICES_MOST = 1000, 100, 64
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -96,33 +91,38 @@ class Wishes:
 
 def read(arguments: argparse.Namespace) -> Wishes:
     """The options as they were given. Raises UsageError that names the first that is wrong."""
-    slices = tuple(name for text in arguments.slice for name in _slices(text))
+    slices = tuple(
+        name for text in arguments.slice for name in _said(text, "--slice", wishes.slice_names)
+    )
     if slices and arguments.gpus is not None:
         raise UsageError("--gpus and --slice exclude each other", "A job has GPUs or slices.")
-    if len(slices) > SLICES_MOST:
+    if len(slices) > wishes.SLICES_MOST:
         raise UsageError(f"--slice: {len(slices)} slices are more than any box has")
-    array, parallel = parse_array(arguments.array)
-    memory, limit = arguments.gpu_memory, arguments.time_limit
+    array, parallel = _said(arguments.array, "--array", wishes.array_indices) or ((), None)
     return Wishes(
         arguments.gpus,
         slices,
-        None if memory is None else parse_memory(memory, "--gpu-memory"),
+        _said(arguments.gpu_memory, "--gpu-memory", wishes.memory_bytes),
         arguments.shared,
-        _whole(arguments.priority, "--priority", -PRIORITY_MOST, PRIORITY_MOST),
+        _said(arguments.priority, "--priority", wishes.priority) or 0,
         array,
         parallel,
-        _whole(arguments.retries, "--retries", 0, RETRIES_MOST),
-        None if limit is None else parse_duration(limit, "--time-limit"),
+        _said(arguments.retries, "--retries", wishes.retries) or 0,
+        _said(arguments.time_limit, "--time-limit", wishes.duration_s),
     )
 
 
-def parse_memory(text: str, option: str) -> int:
-    """`40G`, `500M`, `79.5GiB` in bytes; units are powers of 1024."""
-    found = _MEMORY.fullmatch(text.strip())
-    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
-    if size <= 0:
-        raise UsageError(f"{option}: {text!r} is no amount of memory", "Write it as 40G or 500M.")
-    return size
+def _said(text: str | None, option: str, read: Callable[[str], Any]) -> Any:
+    """The value of an option; None if it was not given."""
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except ValueError as error:
+        what, _, advice = str(error).partition(": ")
+        raise UsageError(
+            f"{option}: {what}", advice[:1].upper() + advice[1:] + "." if advice else ""
+        ) from None
 
 
 def parse_gpus(text: str | None, info: BoxInfo) -> Wanted | None:
@@ -135,27 +135,3 @@ def parse_gpus(text: str | None, info: BoxInfo) -> Wanted | None:
     if not names or text.lstrip().startswith("-"):
         raise UsageError(f"--gpus: {text!r} is no number of GPUs", "Write 2, or 0,3 to name them.")
     return tuple(find_gpu(info, name).uuid for name in names)
-
-
-def _slices(text: str) -> list[str]:
-    if text.lower().startswith("mig-"):
-        return ["MIG-" + text[4:]]
-    name, colon, number = text.partition(":")
-    if not _PROFILE.fullmatch(name):
-        raise UsageError(
-            f"--slice: {text!r} is no slice", "Write a profile such as 2g.20gb, or 2g.20gb:3."
-        )
-    count = _whole(number if colon else None, "--slice", 1, SLICES_MOST, default=1)
-    return [name.lower()] * count
-
-
-def _whole(text: str | None, option: str, low: int, high: int, default: int = 0) -> int:
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= high:
-        raise UsageError(f"{option}: {text!r} is no whole number from {low} to {high}")
-    return number

@@ -56,11 +56,8 @@ def request(
     environment: Mapping[str, str] | None = None,
     token: str | None = None,
     preset: str | None = None,
-    slices: Sequence[str] = (),
 ) -> JobRequest:
     """What to submit to run a plugin; `gpus` is a count or UUIDs, and the plugin's default if None.
-
-    A slice counts as a GPU, and who asks for some and says nothing of GPUs wants none.
 
     What is given wins over the preset, and the preset over the defaults. Raises UsageError for a
     preset that is not there, and for a parameter or a number of GPUs that the plugin cannot take.
@@ -70,11 +67,10 @@ def request(
         parameters = {**chosen.parameters, **parameters}
         gpus = chosen.gpus if gpus is None else gpus
     need = plugin.gpus
-    gpus = 0 if slices and gpus is None else gpus
     wanted: int | tuple[str, ...] = (
         need.default if gpus is None else gpus if isinstance(gpus, int) else tuple(gpus)
     )
-    count = (wanted if isinstance(wanted, int) else len(wanted)) + len(slices)
+    count = wanted if isinstance(wanted, int) else len(wanted)
     if not need.minimum <= count <= need.maximum:
         raise UsageError(f"{plugin.name} runs on {need.wants}, not on {count}")
     return JobRequest(
@@ -86,7 +82,6 @@ def request(
         environment_name=plugin.environment,
         family=plugin.family,
         gpus=wanted,
-        slices=tuple(slices),
         parameters=validate(plugin, parameters),
         environment=dict(environment or {}),
         views=plugin.views,

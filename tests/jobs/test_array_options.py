@@ -7,9 +7,9 @@ import argparse
 import pytest
 
 from cockpit.cli import wish_options
-from cockpit.cli.arrays import parse_array
 from cockpit.errors import UsageError
 from cockpit.model import JobRequest
+from cockpit.wishes import array_indices
 
 GIB = 1 << 30
 
@@ -32,7 +32,7 @@ def wishes(*words: str) -> wish_options.Wishes:
 def test_indices_are_written_as_for_slurm(
     text: str, indices: tuple[int, ...], most: int | None
 ) -> None:
-    assert parse_array(text) == (indices, most)
+    assert array_indices(text) == (indices, most)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_indices_are_written_as_for_slurm(
 )
 def test_what_is_no_array_is_named(text: str, words: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse_array(text)
+        wishes("--array", text)
     assert words in error.value.message
 
 

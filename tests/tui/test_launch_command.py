@@ -62,6 +62,9 @@ class Asked(FakeBox):
         self.info = box_info()
         return self
 
+    async def jobs(self, array: str | None = None) -> tuple[Any, ...]:
+        return ()
+
     async def __aexit__(self, *_: object) -> None:
         return None
 
@@ -84,17 +87,17 @@ def words(numbers: Any) -> Any:
 FORM = st.fixed_dictionaries(
     {},
     optional={
-        GPUS: st.sampled_from(["0", "1", "6", " 2 ", "3,", "0,3", "9, 1,5"]),
-        SLICE: st.lists(st.sampled_from(["1g.10gb", "2g.20gb", "MIG-a-b"]), max_size=3).map(
+        GPUS: st.sampled_from(["", "0", "1", "6", " 2 ", "3,", "0,3", "9, 1,5"]),
+        SLICE: st.lists(st.sampled_from(["1g.10gb", "2G.20gb:2", "mig-a-b"]), max_size=2).map(
             ", ".join
         ),
-        MEMORY: st.sampled_from(["20G", "512M", "1.5 GiB", ""]),
+        MEMORY: st.sampled_from(["20G", "512M", "1.5 GiB", "123", ""]),
         SHARED: st.sampled_from(["true", "false"]),
         NAME: TEXT,
         PRIORITY: st.integers(-1000, 1000).map(str),
         LIMIT: st.sampled_from(["90", "15m", "1d12h", "1.5h", ""]),
         AFTER: words(st.integers(1, 999)),
-        ARRAY: st.sampled_from(["0-9", "1,4,7-9", "0-99%4", "5", ""]),
+        ARRAY: st.sampled_from(["0-9", "1,4,7-9", "0-99%4", "1-9:2", "5", ""]),
         RETRIES: st.integers(0, 100).map(str),
         "n_steps": st.integers(-5, 10**9).map(str) | st.just("100"),
         "rate": st.floats(-1e6, 1e6, allow_nan=False).map(repr),
@@ -109,7 +112,7 @@ FORM = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(FORM)
 @example({GPUS: "1", PRIORITY: "-5", "note": "--json", "data": "~/x"})
-@example({SLICE: "1g.10gb, 1g.10gb", NAME: "-x", "note": "$(date) 'a' \"b\" \\"})
+@example({GPUS: "", SLICE: "1g.10gb, 1g.10gb:2", NAME: "-x", "note": "$(date) 'a' \"b\" \\"})
 def test_the_command_line_asks_for_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], texts: dict[str, str]
 ) -> None:

@@ -36,9 +36,9 @@ def test_sizes_of_memory(text: str, size: int) -> None:
     assert wishes.memory_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "20", "G", "-1G", "0G", "1P", "1G2M"])
+@pytest.mark.parametrize("text", ["", "G", "-1G", "0G", "1P", "1G2M"])
 def test_what_is_no_size_of_memory_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="write it as 20G"):
+    with pytest.raises(ValueError, match="write it as 40G"):
         wishes.memory_bytes(text)
 
 
@@ -51,9 +51,9 @@ def test_an_array_is_read_back_as_it_was(indices: list[int], parallel: int | Non
     assert wishes.array_indices(text) == (tuple(indices), parallel)
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "1,,2", "0-9%0", "0-9%", "0-1000000", "-3"])
+@pytest.mark.parametrize("text", ["", "a", "3-1", "1,,2", "0-9%0", "0-9%", "-3", "1-9:0"])
 def test_what_is_no_array_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="write it as 0-9"):
+    with pytest.raises(ValueError, match="write it as"):
         wishes.array_indices(text)
 
 

@@ -45,16 +45,33 @@ def _text(text: str) -> str:
     return text.strip()
 
 
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def slice_names(text: str) -> tuple[str, ...]:
+    """Every slice that is asked for, several words of `--slice` together."""
+    return tuple(name for word in _words(text) for name in wishes.slice_names(word))
+
+
+def job_ids(text: str) -> tuple[str, ...]:
+    """Ids of jobs, each once."""
+    wrong = [word for word in _words(text) if not (word.isdecimal() and word.isascii())]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no id of a job: write them as 12, 13")
+    return tuple(dict.fromkeys(_words(text)))
+
+
 ASKED: tuple[Asked, ...] = (
     Asked(GPUS, "GPUs", "How many GPUs, or which", "a number, or which: 0,3", str, rare=False),
     Asked(
         *(SLICE, "slices", "MIG slices instead of whole GPUs, one or several"),
-        *("as in 1g.10gb, 2g.20gb", lambda text: tuple(text.replace(",", " ").split())),
+        *("as in 1g.10gb, 2g.20gb", slice_names),
         each=True,
     ),
     Asked(
         *(MEMORY, "memory", "Only on a GPU with so much; of a shared one so much is set aside"),
-        *("as in 20G", wishes.memory_bytes),
+        *("as in 40G", wishes.memory_bytes),
     ),
     Asked(
         *(
@@ -79,7 +96,7 @@ ASKED: tuple[Asked, ...] = (
     ),
     Asked(
         *(AFTER, "after", "Starts once these jobs have completed, and only then", "ids: 12, 13"),
-        wishes.names,
+        job_ids,
         each=True,
     ),
     Asked(
@@ -136,9 +153,13 @@ class Order:
 
     def wanted(self) -> Wanted:
         """The GPUs it asks for. Raises ValueError that says what they may be."""
-        slices = len(BY_KEY[SLICE].read(self.said(SLICE)))
-        text = self.texts.get(GPUS, "")
-        return gpu_wish(text if text.strip() or not slices else "0", self.plugin, self.gpus, slices)
+        if not self.said(SLICE):
+            return gpu_wish(self.texts.get(GPUS, ""), self.plugin, self.gpus)
+        if self.said(GPUS):
+            raise ValueError("a job has GPUs or slices: leave this empty")
+        slices = len(slice_names(self.said(SLICE)))
+        gpu_wish(str(slices), self.plugin, self.gpus)
+        return 0
 
     # The same in other forms
 
@@ -175,9 +196,11 @@ class Order:
         }
         indices, parallel = read.get(ARRAY, ((), None))
         slices = read.get(SLICE, ())
-        plain = request(self.plugin, values, gpus, read.get(NAME), token=token, slices=slices)
+        plain = request(self.plugin, values, len(slices) or gpus, read.get(NAME), token=token)
         return replace(
             plain,
+            gpus=gpus,
+            slices=slices,
             gpu_memory_bytes=read.get(MEMORY),
             shared=read.get(SHARED, False),
             priority=read.get(PRIORITY, 0),
@@ -224,11 +247,8 @@ def named_gpus(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts if part.isdecimal() and part.isascii())
 
 
-def gpu_wish(text: str, plugin: Plugin, gpus: Mapping[int, str], slices: int = 0) -> Wanted:
-    """`2` is a count, `0,3` and `3,` name them, as in `cockpit run --gpus`; a slice counts as one.
-
-    Raises ValueError that says what it may be.
-    """
+def gpu_wish(text: str, plugin: Plugin, gpus: Mapping[int, str]) -> Wanted:
+    """`2` is a count, `0,3` and `3,` name them, as in `cockpit run --gpus`. Raises ValueError."""
     need, text = plugin.gpus, text.strip()
     chosen: tuple[int, ...] = ()
     if "," in text:
@@ -246,8 +266,8 @@ def gpu_wish(text: str, plugin: Plugin, gpus: Mapping[int, str], slices: int = 0
         wanted = int(text)
     else:
         raise ValueError("wants a number, or which ones: 0,3")
-    if not need.minimum <= wanted + slices <= need.maximum:
-        raise ValueError(f"runs on {need.wants}, not on {wanted + slices}")
+    if not need.minimum <= wanted <= need.maximum:
+        raise ValueError(f"runs on {need.wants}, not on {wanted}")
     return chosen or wanted
 
 
