@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pictures import Plane
+from pictures import FIELDS, Plane
 from shapes import Body, Cylinder, Sphere, Wing
 from surface import Surface, read_stl
 from tunnel import BGK_TAU_MINIMUM, SPEED, Tunnel
@@ -24,6 +24,8 @@ class Output:
     """What is written beside the live fields."""
 
     plane: Plane
+    field: str
+    """The live picture beside that of the speed."""
     vtk: str
     vtk_every: int
     vtk_budget_bytes: float
@@ -89,8 +91,11 @@ def output_of(values: Mapping[str, Any]) -> Output:
     """Raises ValueError in words for the person."""
     if values["vtk"] not in ("none", "end", "series"):
         raise ValueError(f"{values['vtk']!r}: choose vtk none, end or series.")
+    if values["field"] not in FIELDS:
+        raise ValueError(f"{values['field']!r}: choose the field of {', '.join(FIELDS)}.")
     return Output(
         plane=Plane(values["plane"], values["position"] / 100.0),
+        field=values["field"],
         vtk=values["vtk"],
         vtk_every=values["vtk_every"],
         vtk_budget_bytes=values["vtk_budget_gb"] * 1e9,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 
 FRAME_WIDTH, FRAME_HEIGHT = 320, 160
 """Points of a live field at most."""
+
+FIELDS = ("vorticity", "pressure", "swirl")
+"""What can be shown beside the speed."""
 
 ACROSS = {"xy": 2, "xz": 1, "yz": 0}
 """The part of a velocity (x, y, z) that points out of each plane."""
@@ -37,19 +41,21 @@ class Plane:
         size = sizes[ACROSS[self.name]]
         return min(size - 1, int(self.share * size))
 
-    def block(self, sizes: tuple[int, int, int]) -> int:
-        """Cells per side of one point of a picture."""
+    def block(self, sizes: Sequence[int]) -> int:
+        """Cells per side of one point of a picture of nx × ny × nz cells."""
         columns, rows = (sizes[part] for part in INSIDE[self.name])
         return int(max(np.ceil(columns / FRAME_WIDTH), np.ceil(rows / FRAME_HEIGHT), 1))
 
-    def moments(self, flow: Any, block: int = 1) -> Any:
+    def moments(self, flow: Any, block: int = 1, sight: Any = (slice(None),) * 3) -> Any:
         """Velocity and density less 1 of a `Flow` in this plane, each the mean of a block.
 
-        (rows // block) × (columns // block) × 4, the bottom row first. NaN where half of a block
-        or more is not fluid.
+        (rows // block) × (columns // block) × 4, the bottom row first, of what `sight` (slices
+        along x, y, z) takes. NaN where half of a block or more is not fluid.
         """
         density, velocity = flow.plane(self.name, self.place((flow.nx, flow.ny, flow.nz)))
-        return _means(np.concatenate([velocity, density[None] - 1.0]), block)
+        columns, rows = (sight[part] for part in INSIDE[self.name])
+        whole = np.concatenate([velocity, density[None] - 1.0])
+        return _means(whole[:, rows, columns], block)
 
 
 @dataclass(frozen=True, eq=False)

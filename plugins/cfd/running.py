@@ -116,19 +116,23 @@ class Run:
         step = self.flow.steps
         job.progress(step, self.steps, "steps")
         plane = self.output.plane
-        sizes = (self.flow.nx, self.flow.ny, self.flow.nz)
-        block = plane.block(sizes)
-        seen = pictures(plane.moments(self.flow, block), plane, SPEED, block)
+        sight = self.tunnel.sight
+        block = plane.block([part.stop - part.start for part in sight])
+        seen = pictures(plane.moments(self.flow, block, sight), plane, SPEED, block)
         if step >= self.tunnel.settled_steps and not math.isnan(self._drag):
             job.metrics(step=step, drag=self._drag, lift=self._lift)
         shed = self.shedding.found()
         if shed is not None:
             job.metrics(step=step, strouhal=shed.strouhal, drag_mean=shed.drag)
         job.frame("speed", seen.speed, low=0.0, high=1.6, step=step)
-        turn = 5.0 / self.tunnel.size
-        job.frame("vorticity", seen.vorticity, low=-turn, high=turn, step=step)
-        job.frame("pressure", seen.pressure, low=-1.5, high=1.0, step=step)
-        job.frame("swirl", seen.swirl, low=-(turn**2) / 4, high=turn**2 / 4, step=step)
+        turn = 3.0 / self.tunnel.size
+        ranges = {
+            "vorticity": (-turn, turn),
+            "pressure": (-1.5, 1.0),
+            "swirl": (-(turn**2) / 4, turn**2 / 4),
+        }
+        low, high = ranges[self.output.field]
+        job.frame(self.output.field, getattr(seen, self.output.field), low, high, step=step)
         return self._is_stable(seen.fastest)
 
     def _is_stable(self, fastest: float) -> bool:

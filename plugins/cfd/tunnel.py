@@ -19,6 +19,8 @@ BGK_TAU_MINIMUM = 0.51
 HEIGHT_MINIMUM = 20
 LENGTHS = 15
 """The tunnel is so many lengths of its obstacle long, and two to three times its height."""
+SIGHT_BEFORE, SIGHT_AFTER, SIGHT_ACROSS = 3.75, 11.25, 2.5
+"""Lengths of the obstacle that the live pictures show at most, from its middle."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,22 @@ class Tunnel:
     def blockage(self) -> float:
         """The share of the tunnel's cross-section that the obstacle takes."""
         return self.solid.face / (self.height * self.depth)
+
+    @property
+    def sight(self) -> tuple[slice, slice, slice]:
+        """What is worth a look, along x, y and z: around the obstacle, without the tunnel's sides.
+
+        Around an obstacle of a fifth of the height, that is all.
+        """
+        z, y, x = self.room.middle
+        deep = slice(0, self.depth) if self.obstacle.fills_depth else self._around(z, self.depth)
+        before, after = SIGHT_BEFORE * self.size, SIGHT_AFTER * self.size
+        long = slice(max(1, round(x - before)), min(self.length - 1, round(x + after)))
+        return long, self._around(y, self.height), deep
+
+    def _around(self, middle: float, cells: int) -> slice:
+        reach = SIGHT_ACROSS * self.size
+        return slice(max(1, round(middle - reach)), min(cells - 1, round(middle + reach)))
 
     def flags(self) -> Any:
         """What each cell is, depth × height × length."""

@@ -36,6 +36,7 @@ def main() -> int:
         collision="auto",
         storage="fp32",
         steps=60_000,
+        field="vorticity",
         plane="xy",
         position=50.0,
         frames_per_s=8.0,

@@ -82,6 +82,15 @@ def test_a_sphere_has_free_stream_on_all_sides_and_a_cylinder_its_own_images(
     assert (cylinder[0] == cylinder[20]).all()
 
 
+def test_the_pictures_show_the_obstacle_and_its_wake_and_no_side_of_the_tunnel(
+    tunnel: Any, shapes: Any
+) -> None:
+    wide = tunnel.Tunnel(160, 1, 100.0, shapes.Cylinder(0.0625)).sight
+    assert [part.stop - part.start for part in wide] == [150, 50, 1], "15 × 5 diameters"
+    narrow = tunnel.Tunnel(80, 80, 100.0, shapes.Sphere(0.2)).sight
+    assert narrow == (slice(1, 239), slice(1, 79), slice(1, 79))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
