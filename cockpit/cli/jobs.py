@@ -140,6 +140,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         "Plugin": job.plugin or DASH,
         **({"Requeued": f"from job {job.requeued_from}"} if job.requeued_from else {}),
         **({"After": f"job {', '.join(job.after)}"} if job.after else {}),
+        **({"Secrets": ", ".join(job.secrets)} if job.secrets else {}),
         "Command": shlex.join(job.command),
         "Box": job.box,
         **({"Array": f"{label(job)}of {job.array.size}"} if job.array else {}),

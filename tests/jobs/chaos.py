@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chaos_truth import Truth
+from chaos_truth import Truth, left
 
 from cockpit import paths, protocol
 from cockpit.agent.jobs import shim
@@ -110,6 +110,9 @@ class Chaos:
         finally:
             await self.box.close()
             await self.transport.end()
+            # What a fault has left behind, if there was one.
+            for pid in left(self.jobs_directory):
+                send(pid, signal.SIGKILL)
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """What `call` returns, however many agents die over it."""

@@ -110,17 +110,16 @@ class Truth:
             yield from violations.read_text().splitlines()
 
     def _processes(self) -> Iterator[str]:
-        mark = str(self.jobs).encode()
         for entry in os.scandir("/proc"):
-            if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            if not entry.name.isdecimal():
                 continue
             stat = _read(f"/proc/{entry.name}/stat").rpartition(b")")[2].split()
             if not stat:
                 continue
             if stat[0] == b"Z" and stat[1] == str(self.agent).encode():
                 yield f"process {entry.name} is a zombie of the agent"
-            if any(mark in _read(f"/proc/{entry.name}/{name}") for name in ("environ", "cmdline")):
-                yield f"process {entry.name} is left: {_read(f'/proc/{entry.name}/cmdline')!r}"
+        for pid in left(self.jobs):
+            yield f"process {pid} is left: {_read(f'/proc/{pid}/cmdline')!r}"
 
     def _locks(self) -> Iterator[str]:
         paths = [*self.jobs.glob("*/lock"), *self.locks.glob("GPU-*")]
@@ -151,6 +150,16 @@ class Truth:
             group = (shim.read_json(str(directory / "start.json")) or {}).get("cgroup")
             if group and os.path.isdir(group):  # noqa: PTH112
                 yield f"{group} is left, with {Group(group).members()}"
+
+
+def left(jobs: Path) -> Iterator[int]:
+    """Every process that has the directory of these jobs in its environment or its arguments."""
+    mark = str(jobs).encode()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal() and any(
+            mark in _read(f"/proc/{entry.name}/{name}") for name in ("environ", "cmdline")
+        ):
+            yield int(entry.name)
 
 
 def _read(path: str) -> bytes:
