@@ -384,3 +384,5 @@ def test_pytorchs_own_index_is_left_out_where_it_cannot_be_reached(
     builder.run()
     assert tried == ["auto", "index"]
     assert "download.pytorch.org cannot be reached" in capfd.readouterr().out
+    (note,) = catalogue.everything(short_tmp / "e")[0].notes
+    assert "PyTorch's own index could not be reached" in note

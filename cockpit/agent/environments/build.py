@@ -128,13 +128,19 @@ class Builder:
             "size_bytes": _size(directory),
             "built_s": time.time(),
             "installer": self._installer.name,
-            "notes": [f"not for {why}" for why in apart.values()] if need.members else [],
+            "notes": self._notes(need, apart),
         }
         spare = directory / f".{catalogue.FACTS}"
         spare.write_text(json.dumps(facts))
         # A power cut must not leave the mark without what it stands for.
         os.sync()
         spare.replace(directory / catalogue.FACTS)
+
+    def _notes(self, need: Need, apart: dict[str, str]) -> list[str]:
+        notes = [f"not for {why}" for why in apart.values()] if need.members else []
+        if self._installer.torch_backend != need.torch_backend:
+            notes.append("PyTorch's own index could not be reached: the usual one has chosen")
+        return notes
 
     def _divide(self, need: Need, directory: Path, error: BuildError) -> None:
         """Find out which plugins of a family cannot share. Raises `error` if that cannot be."""

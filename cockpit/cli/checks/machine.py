@@ -165,9 +165,9 @@ def clock(now_s: float) -> Check:
 
 
 def _uv() -> Check:
-    neighbour = Path(sys.executable).parent / "uv"
-    found = shutil.which("uv") or (str(neighbour) if neighbour.exists() else None)
-    if found:
+    from cockpit.agent.environments.installer import find_uv
+
+    if found := find_uv():
         return Check("uv", "ok", found)
     return Check(
         "uv",
