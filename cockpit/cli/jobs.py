@@ -7,6 +7,7 @@ import asyncio
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 
 from cockpit.cli.arrays import expand, label
 from cockpit.cli.command import Command
@@ -18,6 +19,7 @@ from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import ENDED_STATES, SCHEMA, BoxInfo, Job
 
+STOPPED_AT_ONCE = 100
 HEAD = ("ID", "NAME", "STATE", "GPUS", "PROGRESS", "SUBMITTED", "TIME", "REASON")
 
 
@@ -214,6 +216,15 @@ def run_wait(arguments: argparse.Namespace) -> int:
 wait = Command(_add_ids, run_wait)
 
 
+async def _stop_all(box: Box, jobs: Sequence[Job], grace_s: float) -> list[Job]:
+    """Some at a time: each call has its own patience, and a thousand at once would use it up."""
+    stopped: list[Job] = []
+    for first in range(0, len(jobs), STOPPED_AT_ONCE):
+        some = jobs[first : first + STOPPED_AT_ONCE]
+        stopped += await asyncio.gather(*(box.stop_job(job.id, grace_s) for job in some))
+    return stopped
+
+
 def _add_stop_arguments(parser: argparse.ArgumentParser) -> None:
     _add_ids(parser)
     parser.add_argument(
@@ -237,8 +248,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
             ids = await expand(box, arguments.ids)
             before = [await box.job(job_id) for job_id in ids]
             before.sort(key=lambda job: job.state != "PENDING")
-            stopping = (box.stop_job(job.id, grace_s) for job in before)
-            for old, new in zip(before, await asyncio.gather(*stopping), strict=True):
+            for old, new in zip(before, await _stop_all(box, before, grace_s), strict=True):
                 if arguments.json:
                     print_job(new, as_json=True)
                 already = "had already ended: " if old.state in ENDED_STATES else ""

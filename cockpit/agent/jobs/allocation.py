@@ -82,8 +82,9 @@ class _Pass:
     def __init__(self, resources: Resources, holds: Sequence[Hold], now_s: float) -> None:
         self._resources = resources
         self._board = Board(holds, now_s)
-        self._failed: dict[Wish, str] = {}
-        """Wishes that could not be met in this pass: whatever comes later makes it no easier."""
+        self._failed: dict[Wish, tuple[str, str]] = {}
+        """Wishes that could not be met in this pass: whatever comes later makes it no easier. With
+        the first job that has it, and what the others are told."""
         self._waiting = 0
         self._promised = 0
         self._known: dict[tuple[_Need, int | None, tuple[str, ...]], list[Device]] = {}
@@ -94,18 +95,19 @@ class _Pass:
             return Decision(job, ())
         if not self._resources.devices:
             return Decision(job, None, "waiting until the GPUs have been read")
-        if wish not in self._failed:
+        failed = self._failed.get(wish)
+        if failed is None:
             devices = self._now(wish)
             if devices is not None:
                 why = self._why(wish, devices)
                 self._board.take(job, wish, devices)
                 return Decision(job, devices, why=why)
-        behind = self._failed.get(wish)
-        reason = f"waiting for {_wanted(wish)} behind earlier jobs"
         self._waiting += 1
+        reason = failed[1] if failed else f"waiting for {_wanted(wish)} behind earlier jobs"
+        if failed is None:
+            self._failed[wish] = (job, reason)
         if self._waiting <= EXPLAINED:
-            reason = f"waiting behind job {behind}" if behind else self._reason(wish)
-        self._failed.setdefault(wish, job)
+            reason = f"waiting behind job {failed[0]}" if failed else self._reason(wish)
         if self._promised < PROMISES:
             self._promise(job, wish)
         return Decision(job, None, reason)

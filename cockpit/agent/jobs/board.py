@@ -39,8 +39,11 @@ class Board:
         self.now_s = now_s
         self._holds: dict[str, list[Hold]] = {}
         self._promises: dict[str, list[Promise]] = {}
+        self._last_s: dict[str, float] = {}
+        """When the last of all that have a device, or were promised it, gives it back."""
         for hold in holds:
             self._holds.setdefault(hold.uuid, []).append(hold)
+            self._given_back(hold)
 
     def holders(self, device: Device) -> list[str]:
         """The jobs that have it."""
@@ -65,6 +68,8 @@ class Board:
 
     def free_from_s(self, device: Device, wish: Wish) -> float:
         """The earliest time that the job can have it for good, NEVER if nobody can tell."""
+        if not wish.shared:
+            return max(self.now_s, self._last_s.get(device.uuid, self.now_s))
         holds = [
             *self._holds.get(device.uuid, ()),
             *(promise.hold for promise in self._promises.get(device.uuid, ())),
@@ -84,6 +89,7 @@ class Board:
         for device in devices:
             hold = _hold(job, device, wish, until_s)
             self._holds.setdefault(device.uuid, []).append(hold)
+            self._given_back(hold)
 
     def promise(self, job: str, wish: Wish, devices: Sequence[Device], from_s: float) -> None:
         """Keep the devices for a job that waits. Without a known time they are kept from now on."""
@@ -92,6 +98,10 @@ class Board:
         for device in devices:
             hold = _hold(job, device, wish, until_s)
             self._promises.setdefault(device.uuid, []).append(Promise(job, kept_from_s, hold))
+            self._given_back(hold)
+
+    def _given_back(self, hold: Hold) -> None:
+        self._last_s[hold.uuid] = max(self._last_s.get(hold.uuid, hold.until_s), hold.until_s)
 
 
 def _hold(job: str, device: Device, wish: Wish, until_s: float) -> Hold:

@@ -59,6 +59,7 @@ class JobQueue:
         """Jobs that wait and are to be cancelled, with the reason."""
         self._snapshot: Snapshot | None = None
         self._surveyed: Resources | None = None
+        self._soon: asyncio.Handle | None = None
         self._sdk: Path | None = None
 
     @property
@@ -112,6 +113,8 @@ class JobQueue:
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
         await self._follower.close()
+        if self._soon is not None:
+            self._soon.cancel()
         for record in self.live.values():
             self.books.save(record)
         self.books.catch_up()
@@ -187,6 +190,16 @@ class JobQueue:
             if decision.devices is not None:
                 reason = self._start(record, decision)
             self.teller.explain(record, reason)
+
+    def _schedule_soon(self) -> None:
+        """One pass for all that were stopped at this moment: an array is stopped as a whole."""
+        self._surveyed = None
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._schedule_now)
+
+    def _schedule_now(self) -> None:
+        self._soon = None
+        self.schedule()
 
     def _ready(self) -> list[Record]:
         """Those that wait for devices only, as they are served. What can never start is cancelled."""
@@ -332,7 +345,9 @@ class JobQueue:
             await record.over.wait()
         else:
             self._bury(record)
-            self._end(record)
+            self._finish(record)
+            self._schedule_soon()
+            await asyncio.sleep(0)
 
     def _bury(self, record: Record) -> None:
         """Bring a job that never started to its end."""
