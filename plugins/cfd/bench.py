@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import warp as wp
 from collisions import COLLISIONS
+from devices import chosen_devices, prepare_warp, told
 from flow import Flow
 from kernels import STORAGES, bytes_per_update
 from roofline import measured_bandwidth
@@ -44,9 +42,9 @@ README's table of single-GPU benchmarks (github.com/ProjectPhysX/FluidX3D). Not 
 
 def main() -> int:
     chosen = job.parameters.defaults(device="auto")
-    _prepare_warp()
+    prepare_warp()
     try:
-        devices = _devices(chosen.device)
+        devices = chosen_devices(chosen.device, len(os.sched_getaffinity(0)))
     except ValueError as error:
         job.message(str(error), "error")
         return 2
@@ -60,7 +58,7 @@ def main() -> int:
     for count in _counts(len(devices)):
         roof = measured_bandwidth(devices[:count])
         if count == 1:
-            job.roofline(bytes_per_s=roof, measured=True, device=_told(devices[:1]))
+            job.roofline(bytes_per_s=roof, measured=True, device=told(devices[:1]))
         for storage, collision in kinds:
             if not job.stopping:
                 rows.append(row(devices[:count], storage, collision, roof))
@@ -69,7 +67,7 @@ def main() -> int:
     return 0
 
 
-def row(devices: Sequence[str], storage: str, collision: str, roof: float) -> list[Any]:
+def row(devices: list[Any], storage: str, collision: str, roof: float) -> list[Any]:
     """One line of the table: a box on `devices`, beside their `roof` in bytes per second."""
     edge = _edge(devices[0], storage)
     shape = (edge * len(devices), edge, edge)
@@ -80,7 +78,7 @@ def row(devices: Sequence[str], storage: str, collision: str, roof: float) -> li
     job.kernel(f"stream_collide {storage} {collision}", seconds=seconds, count=steps, bytes=moved)
     published = _published(devices, storage)
     return [
-        _told(devices),
+        told(devices),
         f"{shape[2]} × {shape[1]} × {shape[0]}",
         storage,
         collision,
@@ -93,7 +91,7 @@ def row(devices: Sequence[str], storage: str, collision: str, roof: float) -> li
     ]
 
 
-def wrong(devices: Sequence[str], storage: str, collision: str) -> str | None:
+def wrong(devices: list[Any], storage: str, collision: str) -> str | None:
     """Why this kind's numbers are not to be trusted; None if they are right.
 
     Taylor-Green vortices over 32 cells against their exact decay, and two slabs or all devices
@@ -101,21 +99,22 @@ def wrong(devices: Sequence[str], storage: str, collision: str) -> str | None:
     """
     one = _vortices((4, 32, 32), devices[:1], storage, collision)
     start = one.slice(0)
-    one.step(128)
-    decay = np.exp(-2 * VISCOSITY * (2 * np.pi / 32) ** 2 * one.steps)
+    steps = 128
+    one.step(steps)
+    decay = np.exp(-2 * VISCOSITY * (2 * np.pi / 32) ** 2 * steps)
     error = np.linalg.norm(one.slice(0) - decay * start) / np.linalg.norm(decay * start)
     if not error < 0.02:
         return f"Taylor-Green vortices are off by {100 * error:.2g} %."
-    several = list(devices[:4]) if len(devices) > 1 else list(devices) * 2
+    several = devices[:4] if len(devices) > 1 else devices * 2
     cut = _vortices((4, 32, 32), several, storage, collision)
-    cut.step(128)
+    cut.step(steps)
     if not np.array_equal(cut.populations(), one.populations()):
         return f"{len(several)} slabs give other bits than one."
     return None
 
 
 def _vortices(
-    shape: tuple[int, int, int], devices: Sequence[str], storage: str, collision: str
+    shape: tuple[int, int, int], devices: list[Any], storage: str, collision: str
 ) -> Flow:
     """Taylor-Green vortices as wide as the box, all along z."""
     x = (np.arange(shape[2]) * 2 * np.pi / shape[2])[None, None, :]
@@ -126,7 +125,7 @@ def _vortices(
         VISCOSITY,
         velocity=velocity.astype(np.float32),
         density=1 - 0.75 * SPEED**2 * (np.cos(2 * x) + np.cos(2 * y)),
-        device=list(devices),
+        device=devices,
         storage=storage,
         collision=collision,
     )
@@ -147,31 +146,12 @@ def _seconds(flow: Flow, count: int) -> float:
     return time.perf_counter() - began
 
 
-def _edge(device: str, storage: str) -> int:
+def _edge(device: Any, storage: str) -> int:
     """Cells along each edge of a device's share: a multiple of 32 that fills half its memory."""
-    place = wp.get_device(device)
-    if not place.is_cuda:
+    if not device.is_cuda:
         return CPU_CELLS
-    cells = place.free_memory / 2 / (bytes_per_update(storage) / 2 + 1)
+    cells = device.free_memory / 2 / (bytes_per_update(storage) / 2 + 1)
     return int(min(CUDA_CELLS, cells ** (1 / 3))) // 32 * 32
-
-
-def _prepare_warp() -> None:
-    """Keep compiled kernels for the next job, and Warp's own chatter out of the log."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
-    wp.config.log_level = wp.LOG_ERROR
-    wp.init()
-
-
-def _devices(choice: str) -> list[str]:
-    """All that this job was given: its GPUs, or each of the CPU's cores once."""
-    gpus = [str(device) for device in wp.get_cuda_devices()] if wp.is_cuda_available() else []
-    if choice == "cuda" and not gpus:
-        raise ValueError("No CUDA device can be used here. Choose the device auto or cpu.")
-    if gpus and choice != "cpu":
-        return gpus
-    return ["cpu"] * len(os.sched_getaffinity(0))
 
 
 def _counts(most: int) -> list[int]:
@@ -179,17 +159,10 @@ def _counts(most: int) -> list[int]:
     return sorted({1, most, *(2**n for n in range(1, 10) if 2**n < most)})
 
 
-def _published(devices: Sequence[str], storage: str) -> int | None:
-    name = str(wp.get_device(devices[0]).name)
+def _published(devices: list[Any], storage: str) -> int | None:
+    name = str(devices[0].name)
     found = [table[storage] for part, table in PUBLISHED.items() if part in name]
     return found[0] if found and len(devices) == 1 else None
-
-
-def _told(devices: Sequence[str]) -> str:
-    place = wp.get_device(devices[0])
-    if place.is_cuda:
-        return f"{len(devices)} × {place.name}"
-    return "CPU, one thread" if len(devices) == 1 else f"CPU, {len(devices)} threads"
 
 
 if __name__ == "__main__":

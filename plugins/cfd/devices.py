@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import warp as wp
-from roofline import measured_bandwidth
 
 POPULATION_BYTES = {"fp32": 4, "fp16": 2}
+
+
+def prepare_warp() -> None:
+    """Keep compiled kernels for the next job, and Warp's own chatter out of the log."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
+    wp.config.log_level = wp.LOG_ERROR
+    wp.init()
 
 
 def chosen_devices(choice: str, threads: int) -> list[Any]:
@@ -33,14 +40,6 @@ def told(devices: list[Any]) -> str:
     if devices[0].is_cuda:
         return str(devices[0].name) if count == 1 else f"{count} × {devices[0].name}"
     return "CPU, one thread" if count == 1 else f"CPU, {count} threads"
-
-
-def roof(devices: list[Any]) -> float:
-    """Bytes per second that the devices copy together, measured one after the other.
-
-    Threads of a CPU share its memory: what one of them can do counts once.
-    """
-    return sum(measured_bandwidth(name) for name in {str(device) for device in devices})
 
 
 def check_layers(devices: list[Any], depth: int) -> None:

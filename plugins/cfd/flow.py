@@ -227,7 +227,7 @@ def prepare(storage: str, collision: str, devices: Sequence[str]) -> None:
     for kernel in (*boundaries.KERNELS, *readings.KERNELS):
         wp.overload(kernel, slots)
     modules = (boundaries, readings, step_kernels(storage, collision)[0].module)
-    for device in dict.fromkeys(devices):
+    for device in dict.fromkeys(str(device) for device in devices):
         for module in modules:
             wp.load_module(module, device=device)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import checkpoint
-import warp as wp
 from choices import output_of, physics_of, remarks_on, tunnel_of, with_automatic
-from devices import check_layers, check_memory, chosen_devices, roof, told
+from devices import check_layers, check_memory, chosen_devices, prepare_warp, told
 from flow import prepare
+from roofline import measured_bandwidth
 from running import Run
 
 from cockpit.sdk import job
@@ -81,7 +80,7 @@ def _prepared(chosen: dict[str, Any]) -> int:
     job.message("Preparing the kernels; the first time on a machine this takes some seconds.")
     names = [str(device) for device in devices]
     prepare(tunnel.storage, tunnel.collision, names)
-    job.roofline(bytes_per_s=roof(devices), measured=True, device=told(devices))
+    job.roofline(bytes_per_s=measured_bandwidth(devices), measured=True, device=told(devices))
     flow = tunnel.flow(names)
     run = Run(tunnel, flow, output, physics, values["steps"], 1.0 / values["frames_per_s"])
     if start is not None:
@@ -108,14 +107,6 @@ def _check_start(start: checkpoint.Checkpoint, physics: dict[str, Any], steps: i
             f"{start.path} is at step {start.steps:,} already: choose more than"
             f" {steps:,} steps to go on."
         )
-
-
-def prepare_warp() -> None:
-    """Keep compiled kernels for the next job, and Warp's own chatter out of the log."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
-    wp.config.log_level = wp.LOG_ERROR
-    wp.init()
 
 
 if __name__ == "__main__":

@@ -135,6 +135,28 @@ def test_a_driven_lid_over_a_wall_shears_the_fluid_evenly(cfd_module: Modules) -
     assert np.abs(flow.slice(0)[1:-1, 1, 0] - expected).max() < 1e-5 * 0.05
 
 
+def test_flow_between_walls_decays_as_its_slowest_mode(cfd_module: Modules) -> None:
+    """Flow along x that decays between two walls at rest: the slowest mode, sin(π y / h)."""
+    import numpy as np
+
+    rows, viscosity, speed = 32, 0.1, 0.02
+    flags = np.zeros((1, rows + 2, 4), dtype=np.uint8)
+    flags[:, [0, -1], :] = cfd_module("lattice").WALL
+    y = np.arange(rows + 2) - 0.5
+    profile = speed * np.sin(np.pi * y / rows)
+    velocity = np.zeros((3, 1, rows + 2, 4))
+    velocity[0] = profile[None, :, None]
+    flow = cfd_module("flow").Flow(flags, viscosity, velocity=velocity)
+    flow.step(1500)
+    expected = profile * np.exp(-viscosity * (np.pi / rows) ** 2 * flow.steps)
+    found = flow.slice(0)[1:-1, 0, 0]
+    assert np.abs(found - expected[1:-1]).max() < 5e-3 * expected.max()
+
+
+def test_the_roof_is_measured_in_bytes_per_second(cfd_module: Modules) -> None:
+    assert 1e8 < cfd_module("roofline").measured_bandwidth("cpu") < 1e13
+
+
 def test_the_stable_collision_outlives_bgk_in_a_double_shear_layer(cfd_module: Modules) -> None:
     """Minion, Brown 1997 (doi 10.1006/jcph.1997.5843): layers of 1/80 roll up. On 64 cells at
     Reynolds 30,000 nothing resolves them; still the energy of a fluid left alone can only fall."""
