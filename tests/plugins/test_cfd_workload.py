@@ -215,3 +215,14 @@ def test_a_flow_that_becomes_unstable_ends_with_the_reason_and_what_to_do(
     assert "The flow became unstable by step" in output
     assert "Choose collision regularized, a greater height" in output
     assert not _events(second, "checkpoint"), "nobody can go on from that"
+
+
+def test_a_job_that_is_tried_again_goes_on_from_its_own_checkpoint(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    for steps in (50, 90):
+        run = _start(tmp_path, cache_home, height=40, steps=steps, device="cpu")
+        output, _ = run.communicate(timeout=120)
+        assert run.returncode == 0, output
+    assert "Going on from step 50" in output
+    assert _events(tmp_path, "checkpoint")[-1]["path"] == "checkpoints/step-000000000090"
