@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping
 
 from cockpit.cli.command import Command
@@ -15,7 +16,7 @@ from cockpit.config_check import known_keys
 from cockpit.errors import UsageError
 from cockpit.model import SCHEMA
 
-SECRET, HIDDEN = ("notify.webhook_headers",), "…"
+HIDDEN = "…"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +61,12 @@ def _value(current: Config, key: str) -> object:
     section, _, name = key.partition(".")
     table_of = getattr(current, section)
     value = table_of[name] if section == "keys" else getattr(table_of, name)
-    # Headers hold passwords, and pages are shown around.
-    return dict.fromkeys(value, HIDDEN) if key in SECRET else value
+    # Headers hold passwords, a webhook's path often one too, and pages are shown around.
+    if key == "notify.webhook_headers":
+        return dict.fromkeys(value, HIDDEN)
+    if key == "notify.webhook" and value is not None:
+        return re.sub(r"://(?:[^/@]*@)?([^/?#]*).*", rf"://\1/{HIDDEN}", value)
+    return value
 
 
 def _words(value: object) -> str:

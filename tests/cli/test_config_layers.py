@@ -87,15 +87,19 @@ def test_later_layers_win_and_say_where_they_stand(
     assert load(extra).provenance("terminal.theme") == f"{extra}, line 2"
 
 
-def test_headers_of_a_webhook_reach_the_agent_but_no_page(
+def test_what_is_secret_of_a_webhook_reaches_the_agent_but_no_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    user("[notify]\nwebhook_headers = { Authorization = 'Bearer s3cret' }\n")
+    user(
+        "[notify]\nwebhook = 'https://me:s3cret@hooks.example/s3cret?key=s3cret'\n"
+        "webhook_headers = { Authorization = 'Bearer s3cret' }\n"
+    )
     assert load().agent_settings().notify.webhook_headers == {"Authorization": "Bearer s3cret"}
     for form in ([], ["--json"]):
         assert main(["config", "show", *form]) == 0
         shown = capsys.readouterr().out
         assert "Authorization" in shown and "s3cret" not in shown
+        assert '"https://hooks.example/…"' in shown
 
 
 def test_no_color_yields_to_a_file_that_asks_for_colour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,9 @@ class Account:
         if why := self._why_no_energy():
             found["energy_j"] = why
         if self.power_mean_w is None:
-            found["power_mean_w"] = self._why_no_device() or "it ran too short to be read twice"
+            found["power_mean_w"] = (
+                self._why_no_device() or "its GPUs were not read twice while it ran"
+            )
         if self.power_peak_w is None:
             found["power_peak_w"] = self._why_no_device() or "no reading of its power"
         if self.memory_peak_bytes is None:
@@ -231,7 +233,7 @@ class Account:
             if why := meter.claimable():
                 return why
         if not any(meter.counted_s for meter in self._meters.values()):
-            return "it ran too short to be read twice"
+            return "its GPUs were not read twice while it ran"
         return ""
 
     # From and to accounting.json
