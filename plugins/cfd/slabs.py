@@ -63,16 +63,15 @@ class Slab:
         self._forces = wp.zeros(len(shore), dtype=wp.vec3, device=device)
         kernels = step_kernels(storage, collision)
         self._all = [self._recorded(kernel, omega, 0, self.layers) for kernel in kernels]
-        self._inner = self._rim = [[], []]
-        if shared and self.device.is_cuda and self.layers > 2:
-            self._inner = [self._recorded(kernel, omega, 1, self.layers - 1) for kernel in kernels]
+        self._rim, self._inner = self._all, [[], []]
+        if self.layers > 2:
+            last = self.layers - 1
             self._rim = [
                 self._recorded(kernel, omega, 0, 1)
-                + self._recorded(kernel, omega, self.layers - 1, self.layers)
+                + self._recorded(kernel, omega, last, self.layers)
                 for kernel in kernels
             ]
-        elif shared:
-            self._rim = self._all
+            self._inner = [self._recorded(kernel, omega, 1, last) for kernel in kernels]
         self._ends = [self._recorded_end(parity) for parity in (0, 1)]
 
     def _recorded(self, kernel: Any, omega: float, first: int, end: int) -> list[Any]:

@@ -80,6 +80,45 @@ def test_any_number_of_slabs_gives_the_same_bits(
     assert np.abs(whole.populations()).max() < 0.1, "the flow should not have blown up"
 
 
+class _InOrder:
+    """A stream that does at once what it is told, as one GPU's queue would if it were alone."""
+
+    def __init__(self, device: Any = None) -> None:
+        pass
+
+    def record_event(self, event: Any = None) -> Any:
+        return event
+
+    def wait_event(self, event: Any) -> None:
+        pass
+
+
+def test_rims_first_and_inner_layers_beside_the_copies_give_the_same_bits(
+    cfd_module: Modules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of GPUs, on the CPU: what may overlap is here done in the order it is queued."""
+    import numpy as np
+    import warp
+
+    class Gpu:
+        is_cuda = True
+        stream = _InOrder()
+
+    whole, cut = _flow(cfd_module), _flow(cfd_module, ["cpu"] * 2)
+    monkeypatch.setattr(warp, "Stream", _InOrder)
+    monkeypatch.setattr(warp, "Event", _InOrder)
+    for slab in cut._slabs:
+        slab.device = Gpu
+    cut._march = cfd_module("slabs").marching(cut._slabs)
+    assert type(cut._march).__name__ == "Devices"
+    whole.step(25)
+    cut.step(25)
+    monkeypatch.undo()
+    for slab in cut._slabs:
+        slab.device = warp.get_device("cpu")
+    assert np.array_equal(cut.populations(), whole.populations())
+
+
 @pytest.mark.parametrize(("storage", "collision"), KINDS)
 def test_a_restored_flow_goes_on_bit_for_bit_on_other_slabs(
     cfd_module: Modules, storage: str, collision: str
