@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from cockpit.errors import UsageError
 from cockpit.model import Job, JobRequest
 from cockpit.protocol import RpcError
 
-VALUE = "hunter2-äöü"
+MARK = f"hunter2-{uuid.uuid4().hex}"
+"""No other process of this machine has it, another run of these tests included."""
+VALUE = f"{MARK}-äöü"
 DIGEST = 'printf %s "$TOKEN" | sha256sum | cut -c1-8'
 
 
@@ -57,9 +60,9 @@ async def test_the_value_is_in_the_environment_of_the_job_and_nowhere_else(
     await until(lambda: len(bench.log(job).split()) == 3, "the output")
     status = bench.status(job)
     child = int(bench.log(job).split()[2])
-    assert files_with("hunter2", short_tmp) == []
-    assert processes_with("hunter2", "cmdline") == set()
-    assert processes_with("hunter2", "environ") == {status["pid"], child}
+    assert files_with(MARK, short_tmp) == []
+    assert processes_with(MARK, "cmdline") == set()
+    assert processes_with(MARK, "environ") == {status["pid"], child}
     shown = repr((await bench.call("job.list"), bench.published, bench.events))
     assert "hunter2" not in shown + caplog.text
     # The file in memory that handed it over is closed.
@@ -118,7 +121,7 @@ async def test_when_the_shim_is_killed_no_file_has_it(bench: Bench, short_tmp: P
     await bench.pid_in_log(job)
     os.kill(bench.status(job)["shim_pid"], signal.SIGKILL)
     assert (await bench.end(job)).state == "LOST"
-    assert files_with("hunter2", short_tmp) == []
+    assert files_with(MARK, short_tmp) == []
 
 
 @pytest.mark.parametrize(
