@@ -27,8 +27,10 @@ _NAME = b"\x1b[>q"
 _CELL = b"\x1b[16t"
 _ATTRIBUTES = b"\x1b[c"
 _ANSWERED = re.compile(rb"\x1b\[\?([0-9;]*)c")
-_PLACEHOLDERS = (b"kitty", b"ghostty")
+_NAMED = re.compile(rb"\x1bP>\|(kitty|ghostty)\W*(\d+)?\.?(\d+)?", re.IGNORECASE)
 """Terminals that draw by placeholders; others know the protocol, but not these."""
+_KITTY_SINCE = (0, 28)
+"""The first Kitty that knows them."""
 _SILENT = ("dumb", "linux", "unknown", "")
 
 
@@ -85,14 +87,20 @@ def understand(answer: bytes, wanted: str = "auto") -> Graphics:
     height, width = (int(cell[1]), int(cell[2])) if cell else (0, 0)
     if not (1 <= width <= 200 and 1 <= height <= 200):
         width, height = BLOCKS.cell_width, BLOCKS.cell_height
-    name = re.search(rb"\x1bP>\|([^\x1b]*)", answer)
-    placeholders = bool(name) and name[1].lower().startswith(_PLACEHOLDERS)  # type: ignore[index]
     attributes = _ANSWERED.search(answer)
     protocol: Protocol = "blocks"
     if wanted in ("kitty", "sixel"):
         protocol = "kitty" if wanted == "kitty" else "sixel"
-    elif placeholders and b"\x1b_Gi=31;OK" in answer:
+    elif _has_placeholders(answer) and b"\x1b_Gi=31;OK" in answer:
         protocol = "kitty"
     elif attributes and b"4" in attributes[1].split(b";"):
         protocol = "sixel"
     return Graphics(protocol, width, height)
+
+
+def _has_placeholders(answer: bytes) -> bool:
+    name = _NAMED.search(answer)
+    if name is None:
+        return False
+    version = int(name[2] or 0), int(name[3] or 0)
+    return name[1].lower() != b"kitty" or version >= _KITTY_SINCE

@@ -89,5 +89,5 @@ def to_sixel(picture: Picture, width: int, height: int) -> str:
     from PIL import Image
 
     image = picture.image.resize((width, height), Image.Resampling.LANCZOS)
-    few = image.quantize(sixel.COLOURS, Image.Quantize.FASTOCTREE)
+    few = image.quantize(sixel.COLOURS, Image.Quantize.MEDIANCUT)
     return sixel.encode(few.tobytes(), width, bytes(few.getpalette("RGB") or ()))

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from textual.css.query import NoMatches
+
 from cockpit.errors import CockpitError
 from cockpit.model import Job, JobImage
 from cockpit.tui.begin import begin
@@ -70,8 +72,8 @@ class JobReading(JobActions):
         for ask in (self._metrics, self._sheets, self._told):
             try:
                 await ask()
-            except CockpitError:
-                # The regular turns say it, and try again.
+            except (CockpitError, NoMatches):
+                # The regular turns try again.
                 return
 
     async def _follow(self) -> None:
@@ -101,6 +103,9 @@ class JobReading(JobActions):
                 await ask()
             except CockpitError:
                 await asyncio.sleep(1.0)
+            except NoMatches:
+                # The screen is being taken down.
+                return
             await asyncio.sleep(seconds)
 
     async def _load_parameters(self) -> None:

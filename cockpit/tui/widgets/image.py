@@ -77,6 +77,11 @@ class ImageView(Inked):
         self._key = None
         await self._render_anew()
 
+    @property
+    def shown(self) -> bool:
+        """Whether the picture is drawn for the present size."""
+        return self._key is not None
+
     def fail(self, reason: str) -> None:
         """Say why there is no picture."""
         self.note = reason
@@ -114,7 +119,6 @@ class ImageView(Inked):
         if key == self._key:
             self.refresh()
             return
-        self._key = key
         across, down = columns * graphics.cell_width, rows * graphics.cell_height
         if graphics.protocol == "kitty":
             png = await asyncio.to_thread(raster.to_png, picture, across, down)
@@ -126,7 +130,8 @@ class ImageView(Inked):
         else:
             dots = partial(raster.dots, picture, columns, rows if self._plain else rows * 2)
             self._dots = await asyncio.to_thread(dots)
-        self._cells = columns, rows
+        # Set last: work that is cut off is done again.
+        self._cells, self._key = (columns, rows), key
         self.refresh()
 
     def pixels(self) -> Pixels | None:

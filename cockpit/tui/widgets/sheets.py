@@ -54,6 +54,11 @@ class Sheets(Vertical):
         kind, _, name = key.partition("/")
         return (kind, name) if name else None
 
+    @property
+    def filled(self) -> bool:
+        """Whether the chosen sheet has been told."""
+        return self._shown is not None
+
     def offer(self, plan: Plan) -> None:
         """Have these sheets to choose from."""
         self._plan = plan
