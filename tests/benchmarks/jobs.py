@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--queued", type=int, default=QUEUED, help="how many jobs wait meanwhile")
     options = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="ckb-", dir="/tmp"))
+    # Slurm's daemons want a path that everybody may walk; what is private has a mode of its own.
+    home.chmod(0o755)
     try:
         _cockpit(home, options.jobs, options.queued)
         if Slurm.possible():

@@ -27,6 +27,7 @@ SwitchType=switch/none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 SchedulerType=sched/backfill
+SchedulerParameters=bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MaxArraySize=20000
@@ -86,8 +87,11 @@ class Slurm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ask("scancel", "--full", "-u", "root")
-        time.sleep(2.0)
+        self._ask("scancel", "-u", "root", "-t", "PENDING")
+        self._ask("scancel", "--signal=KILL", "--full", "-u", "root")
+        deadline = time.monotonic() + 20
+        while self._ask("squeue", "-h") and time.monotonic() < deadline:
+            time.sleep(0.2)
         for process in reversed(self._processes):
             process.terminate()
         for process in reversed(self._processes):
