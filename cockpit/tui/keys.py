@@ -131,6 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_up", "shift+up", "Mark, and move up", "mark_move(-1)", ("jobs",)),
     Action("mark_down", "shift+down", "Mark, and move down", "mark_move(1)", ("jobs",)),
     Action("mark_all", "a", "Mark all that the filter shows, or none", "mark_all", ("jobs",)),
+    Action("compare_marked", "equals_sign", "Compare the two marked", "compare", ("jobs",)),
     *JOB_ACTIONS,
     Action("again", "E", "Change something and launch again", "again", ("jobs", "job"), "edit", 27),
     Action("start", "ctrl+s,f5", "Launch what the form says", "start", ("launch",), "start", 16),

@@ -256,6 +256,17 @@ async def test_a_refusal_is_said_with_the_job_and_the_others_are_done() -> None:
         assert "#43 cfd is CANCELLED" in said(pilot)
 
 
+async def test_two_marked_jobs_are_compared() -> None:
+    async with story_app(busy_box()).run_test(size=(120, 40)) as pilot:
+        await open_jobs(pilot)
+        await pilot.press("equals_sign")
+        assert "Mark two jobs" in said(pilot)
+        await pilot.press("j", "space", "space", "equals_sign")
+        await until(pilot, lambda: isinstance(pilot.app.screen, JobScreen))
+        screen = pilot.app.screen
+        assert isinstance(screen, JobScreen) and (screen.job_id, screen.other_id) == ("43", "42")
+
+
 async def test_ids_are_copied() -> None:
     async with story_app(busy_box()).run_test(size=(120, 40)) as pilot:
         await open_jobs(pilot)

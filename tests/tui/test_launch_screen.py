@@ -461,7 +461,7 @@ async def test_from_the_screen_of_a_gpu_it_is_launched_on_that_one() -> None:
 async def test_an_ended_job_is_launched_again_with_changes() -> None:
     box = story_box()
     old = replace(ended()[0], plugin="tunnel")
-    box.job_table[old.id] = old
+    box.known_jobs[old.id] = old
     box.requests[old.id] = JobRequest(
         *("my run", ("python",), "tunnel"),
         gpus=(uuid(9),),

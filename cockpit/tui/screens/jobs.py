@@ -163,6 +163,14 @@ class JobsScreen(JobActions):
             return True
         return super().step_back()
 
+    def action_compare(self) -> None:
+        """Show two jobs side by side."""
+        chosen = self.chosen_jobs()
+        if len(chosen) == 2:
+            self.app.compare_jobs(chosen[0].id, chosen[1].id)
+        else:
+            self.notify("Mark two jobs with space to compare them.", timeout=3)
+
     # Ordering
 
     def action_sort(self) -> None:
