@@ -76,9 +76,9 @@ class Pictures:
 
     @property
     def fastest(self) -> float:
-        """The greatest speed in sight; NaN if there is no fluid."""
+        """The greatest speed in sight; 0 if no fluid is."""
         known = self.speed[~np.isnan(self.speed)]
-        return float(known.max()) if known.size else float("nan")
+        return float(known.max()) if known.size else 0.0
 
 
 def pictures(moments: Any, plane: Plane, speed: float, block: int) -> Pictures:

@@ -137,12 +137,12 @@ class Run:
 
     def _is_stable(self, fastest: float) -> bool:
         step = self.flow.steps
-        sampled = step >= self.shedding.every
-        if fastest < TOO_FAST and (math.isfinite(self._drag) or not sampled):
+        are_numbers = math.isfinite(self._drag) or step < self.shedding.every
+        if are_numbers and fastest < TOO_FAST:
             return True
         what = (
             f"the air reached {fastest:.0f} times the stream's speed"
-            if math.isfinite(fastest)
+            if are_numbers
             else "its figures are no numbers any more"
         )
         job.message(

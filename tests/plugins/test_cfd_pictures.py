@@ -68,6 +68,13 @@ def test_the_top_row_comes_first_and_pressure_is_in_stagnation_pressures(views: 
     assert seen.fastest == pytest.approx(1.0)
 
 
+def test_a_plane_without_any_fluid_is_still(views: Any) -> None:
+    import numpy as np
+
+    seen = views.pictures(np.full((4, 6, 4), np.nan), views.Plane(), SPEED, block=1)
+    assert seen.fastest == 0.0
+
+
 @pytest.mark.parametrize(
     ("name", "share", "place"), [("xy", 0.5, 10), ("xz", 0.0, 0), ("yz", 1.0, 59), ("yz", 0.25, 15)]
 )

@@ -174,7 +174,8 @@ def test_the_picture_beside_the_speed_and_its_plane_are_chosen(
     tmp_path: Path, cache_home: Path, field: str
 ) -> None:
     choice = {"height": 40, "depth": 6, "device": "cpu", "field": field, "plane": "xz"}
-    run = _start(tmp_path, cache_home, steps=20, threads=2, **choice)
+    # The lowest plane is all free stream: a picture without air is no unstable flow.
+    run = _start(tmp_path, cache_home, steps=20, threads=2, position=0.0, **choice)
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
     frames = {event["name"]: event for event in _events(tmp_path, "frame")}
