@@ -16,8 +16,8 @@ from cockpit.agent.jobs.books import Books
 from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
 from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.notices import Notices
-from cockpit.agent.jobs.record import Record
-from cockpit.agent.jobs.registry import Registry
+from cockpit.agent.jobs.record import Record, provisional
+from cockpit.agent.jobs.registry import EndedJobs, Registry
 from cockpit.agent.jobs.resources import Resources, Tenancy, survey
 from cockpit.agent.jobs.snapshot import Taken
 from cockpit.agent.jobs.telling import Teller
@@ -93,7 +93,7 @@ class JobQueue:
         directory = record.directory
         if record.status or self._executor.alive(directory):
             # A shim that has not written its status yet has its devices all the same.
-            record.status = record.status or _provisional()
+            record.status = record.status or provisional()
             self._follow(record)
             return
         # Without a status nothing has run: a start that was cut off is made again.
@@ -162,7 +162,7 @@ class JobQueue:
             held: dict[str, list[str]] = {}
             for hold in self.holds():
                 held.setdefault(hold.uuid, []).append(hold.job)
-            tenancy = Tenancy(held, _Ended(self.records), self._leaks.words, leaks.alive)
+            tenancy = Tenancy(held, EndedJobs(self.records), self._leaks.words, leaks.alive)
             self._surveyed = survey(self.teller.box, self._snapshot, tenancy)
         return self._surveyed
 
@@ -269,7 +269,7 @@ class JobQueue:
             record.running = self._executor.start(record.directory, start, secrets)
         except OSError as error:
             return "" if self._gone(record) else f"it could not be started yet: {error}"
-        record.status, record.grant = _provisional(), grant
+        record.status, record.grant = provisional(), grant
         self._follow(record)
         where = ", ".join(device.name for device in devices)
         self.teller.say(record, "info", f"started on {where}" if where else "started")
@@ -394,19 +394,3 @@ class JobQueue:
             for key, record in self.live.items()
             if record.pid is not None and not record.over.is_set()
         )
-
-
-class _Ended:
-    """The ids of the jobs that are over, as a collection that is never built."""
-
-    def __init__(self, records: dict[str, Record]) -> None:
-        self._records = records
-
-    def __contains__(self, job: object) -> bool:
-        record = self._records.get(str(job))
-        return record is not None and record.over.is_set()
-
-
-def _provisional() -> dict[str, object]:
-    """The status of a job whose shim has not written its own yet."""
-    return {"state": "RUNNING", "started_s": time.time(), "reason": "starting"}

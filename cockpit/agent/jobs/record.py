@@ -282,3 +282,8 @@ class Record:
         """True if nobody needs to hear of `job`: a log that grew alone is no news."""
         before = self.published
         return before is not None and dataclasses.replace(before, log_bytes=job.log_bytes) == job
+
+
+def provisional() -> dict[str, object]:
+    """The status of a job whose shim has not written its own yet."""
+    return {"state": "RUNNING", "started_s": time.time(), "reason": "starting"}

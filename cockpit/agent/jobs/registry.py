@@ -140,3 +140,14 @@ class Registry:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flushing
         await asyncio.to_thread(self.index.close)
+
+
+class EndedJobs:
+    """The ids of the jobs that are over, as a collection that is never built."""
+
+    def __init__(self, records: dict[str, Record]) -> None:
+        self._records = records
+
+    def __contains__(self, job: object) -> bool:
+        record = self._records.get(str(job))
+        return record is not None and record.over.is_set()
