@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from typing import ClassVar
 
@@ -25,14 +24,13 @@ from cockpit.tui.launch.order import (
     Order,
     defaults,
     named_gpus,
-    preset_texts,
-    request_texts,
 )
+from cockpit.tui.launch.starts import as_it_is, remember, starts_of
 from cockpit.tui.launch.words import long_fate, needs, packages
 from cockpit.tui.live import News
 from cockpit.tui.screens.listing import ListingScreen
 from cockpit.tui.widgets.editors import Wanted
-from cockpit.tui.widgets.form import LaunchForm, Start
+from cockpit.tui.widgets.form import LaunchForm
 from cockpit.tui.widgets.gpu_strip import GpuStrip, slots
 
 ASK_AFTER_S = 0.15
@@ -180,40 +178,11 @@ class LaunchScreen(ListingScreen):
 
     def _form_of(self, plugin: Plugin) -> LaunchForm:
         """The form as it begins: a job's values, else the last used ones, else the defaults."""
-        starts = {"defaults": Start("defaults", defaults(plugin))}
-        for preset in plugin.presets:
-            starts[f"preset {preset.name}"] = Start(preset.title, preset_texts(plugin, preset))
-        last = self._last(plugin)
-        if last is not None:
-            starts["last"] = Start("last used", last)
-        first = "last" if last is not None else "defaults"
-        if self._request is not None and self._request.plugin == plugin.name:
-            indices = {uuid: index for index, uuid in self._gpus.items()}
-            starts["job"] = Start("that job", request_texts(plugin, self._request, indices))
-            first = "job"
-        elif self._gpu is not None and plugin.gpus.maximum > 0:
-            here = [index for index, uuid in self._gpus.items() if uuid == self._gpu]
-            if here:
-                begun = {**starts[first].texts, GPUS: f"{here[0]},"}
-                starts["here"] = Start(f"GPU {here[0]}", begun)
-                first = "here"
+        memory = self.app.memory
+        starts, first = starts_of(plugin, memory, self._gpus, self._request, self._gpu)
         snapshot = self.app.live.snapshot
         sliced = any(gpu.slices for gpu in (snapshot.gpus if snapshot else ()))
         return LaunchForm(plugin, self._gpus, starts, first, sliced)
-
-    def _last(self, plugin: Plugin) -> dict[str, str] | None:
-        """What this plugin was last launched with, as far as it still has such fields."""
-        try:
-            texts = json.loads(self.app.memory.text(f"launch.last.{plugin.name}"))
-        except ValueError:
-            return None
-        begun = defaults(plugin)
-        known = {parameter.name for parameter in plugin.parameters}
-        if not isinstance(texts, dict):
-            return None
-        kept = {key: str(text) for key, text in texts.items() if key in known or key == GPUS}
-        order = Order(plugin, begun | kept, self._gpus)
-        return begun | kept if not order.problems() else None
 
     # What it says
 
@@ -285,7 +254,7 @@ class LaunchScreen(ListingScreen):
             for entry in self._entries:
                 if isinstance(entry, Plugin):
                     try:
-                        fates[entry.name] = await self.app.box.prospect(_as_it_is(entry))
+                        fates[entry.name] = await self.app.box.prospect(as_it_is(entry))
                     except CockpitError:
                         break
             for gallery in self.query(Gallery):
@@ -392,26 +361,8 @@ class LaunchScreen(ListingScreen):
             return
         finally:
             self._launching = False
-        memory = self.app.memory
-        memory.set("launch.plugin", order.plugin.name)
-        known = {GPUS, *(parameter.name for parameter in order.plugin.parameters)}
-        last = {key: text for key, text in order.texts.items() if key in known}
-        memory.set(f"launch.last.{order.plugin.name}", json.dumps(last))
+        remember(self.app.memory, order)
         if job.id not in self.app.live.jobs:
             self.app.live.take(job)
         self.app.pop_screen()
         self.app.open_job(job.id)
-
-
-def _as_it_is(plugin: Plugin) -> JobRequest:
-    """The request of a plugin by its defaults; what its parameters are plays no part in where it runs."""
-    return JobRequest(
-        plugin.name,
-        plugin.command,
-        plugin=plugin.name,
-        plugin_directory=str(plugin.directory),
-        requires=plugin.requires,
-        environment_name=plugin.environment,
-        family=plugin.family,
-        gpus=plugin.gpus.default,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -14,20 +13,13 @@ from textual.widgets import Static
 from cockpit.parameters import Parameter
 from cockpit.plugins import Plugin
 from cockpit.tui.launch.order import ASKED, GPUS, SHARED, SLICE, Asked, Order
+from cockpit.tui.launch.starts import Start
 from cockpit.tui.widgets.editors import Choice, Edited, Field, Fold, Switch
 from cockpit.tui.widgets.gpu_strip import GpuStrip
 
 START = "start from"
 """The key of the row that fills all others."""
 Editor = Field | Choice
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the form can begin with: its name in the row, and the text of every field."""
-
-    label: str
-    texts: Mapping[str, str]
 
 
 class FormRow(Horizontal):
