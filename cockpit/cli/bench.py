@@ -16,11 +16,11 @@ from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
 from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
 from cockpit.cli.jobs import gpu_names
-from cockpit.cli.text import DASH, print_json, table
+from cockpit.cli.text import print_json
 from cockpit.cli.wish_options import parse_gpus
 from cockpit.client import Box
 from cockpit.errors import BoxError
-from cockpit.model import SCHEMA, BoxInfo, Cell, Job, JobRequest, JobTable
+from cockpit.model import SCHEMA, BoxInfo, Job, JobRequest, JobTable
 from cockpit.plugins import BENCH_TABLE, Plugin
 
 
@@ -94,7 +94,9 @@ async def _run(
     if arguments.json:
         print_json(document)
     elif found is not None:
-        print("\n".join([_head(plugin, ended, box.info), _in_columns(found)]))
+        from cockpit.cli.show import in_columns
+
+        print("\n".join([_head(plugin, ended, box.info), in_columns(found)]))
     return _conclude(ended, found, document["saved"])
 
 
@@ -182,31 +184,3 @@ def _head(plugin: Plugin, job: Job, info: BoxInfo) -> str:
             where[0] += ", SIMULATED: what was measured is this machine"
     measured = [f"measured on {device}"] if device else []
     return " · ".join([f"{plugin.title} on {info.name}", *where, *measured])
-
-
-def _in_columns(found: JobTable) -> str:
-    cells = [[_shown(cell) for cell in row] for row in found.rows]
-    texts = [
-        column
-        for column in range(len(found.columns))
-        if all(isinstance(row[column], str) for row in found.rows)
-    ]
-    lines = [table([_printable(name) for name in found.columns], cells, left=texts)]
-    if found.left_out:
-        lines.append(f"and {found.left_out} more rows")
-    return "\n".join(lines)
-
-
-def _shown(cell: Cell) -> str:
-    if cell is None:
-        return DASH
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return f"{cell:.1f}" if abs(cell) >= 1000 else f"{cell:.4g}"
-    return _printable(str(cell))
-
-
-def _printable(text: str) -> str:
-    """Without what would steer the terminal."""
-    return "".join(letter if letter.isprintable() else "·" for letter in text)

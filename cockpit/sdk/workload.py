@@ -196,8 +196,8 @@ class Job:
             self._warn_once(f"image {name}", f"No image {name}: {error.strerror or error}")
             return
         if len(data) > PICTURE_BYTES_MOST:
-            least = f"{len(data) / 1e6:.1f} MB, more than {PICTURE_BYTES_MOST / 1e6:.2f} MB"
-            self._warn_once(f"image {name}", f"The image {name} is too large to be shown: {least}")
+            size = f"{len(data) / 1e6:.1f} MB, more than {PICTURE_BYTES_MOST / 1e6:.2f} MB"
+            self._warn_once(f"image {name}", f"The image {name} is too large to be shown: {size}")
         # Sent and not offered: the file is there already, and its event says that it is new.
         self._out.send(self._event("image", name=name, path=str(relative)))
 

@@ -27,10 +27,11 @@ __global__ void triad(size_t count, float4 *a, const float4 *b, const float4 *c)
 }
 
 // `start` is an argument, so that the compiler cannot know the sum.
-__global__ void fma_chains(long steps, float start, float expected, unsigned long long *wrong) {
+__global__ void fma_chains(int steps, float start, float expected, unsigned long long *wrong) {
     float x[kChains];
     for (int chain = 0; chain < kChains; ++chain) x[chain] = start + kApart * chain;
-    for (long step = 0; step < steps; ++step) {
+#pragma unroll 16
+    for (int step = 0; step < steps; ++step) {
 #pragma unroll
         for (int chain = 0; chain < kChains; ++chain) x[chain] = fmaf(x[chain], kFactor, kTerm);
     }
@@ -144,7 +145,7 @@ class CudaDevice : public Device {
 
   private:
     static constexpr int kThreads = 256;
-    static constexpr long kSteps = 200000;
+    static constexpr int kSteps = 200000;
 
     static void need(cudaError_t error, const char *what) {
         if (error != cudaSuccess)

@@ -145,13 +145,17 @@ def test_what_is_no_table_image_or_text_is_a_bad_line(tmp_path: Path) -> None:
         {"type": "table", "name": "", "columns": ["a"], "rows": []},
         {"type": "text", "name": "t", "text": 1},
         {"type": "image", "path": "x.png"},
+        {"type": "text", "name": "t", "text": "half a letter \ud83d"},
+        {"type": "metrics", "values": {"half \ud83d": 1}},
     ]
     path = tmp_path / "events.jsonl"
     path.write_text("".join(json.dumps(event) + "\n" for event in bad))
     tail = EventTail(path)
     tail.read_all()
     assert tail.bad_lines == len(bad)
-    assert not (tail.tables or tail.texts or tail.images)
+    assert not (tail.tables or tail.texts or tail.images or tail.metrics)
+    found, _ = events.read_events(path, 0, 99)
+    assert len(found) == len(bad) - 2
 
 
 def test_content_is_found_again_whatever_is_read_at_once(

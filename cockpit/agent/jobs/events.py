@@ -105,7 +105,7 @@ class EventTail:
 
     def _take(self, line: bytes) -> None:
         try:
-            event = json.loads(line)
+            event = _decoded(line)
             reader = self._readers.get(event["type"])
             if reader is not None:
                 reader(event)
@@ -230,7 +230,7 @@ def read_events(path: Path, offset: int, limit: int) -> tuple[list[Any], int]:
                     break
                 offset += len(line)
                 with contextlib.suppress(ValueError, RecursionError):
-                    event = json.loads(line, parse_constant=lambda _: None)
+                    event = _decoded(line, parse_constant=lambda _: None)
                     if isinstance(event, dict):
                         events.append(event)
     except OSError:
@@ -245,6 +245,15 @@ def read_event(path: Path, offset: int) -> dict[str, Any]:
         event = json.loads(file.readline(LINE_BYTES + 1), parse_constant=lambda _: None)
     if not isinstance(event, dict):
         raise ValueError("there is no event at that place")
+    return event
+
+
+def _decoded(line: bytes, **options: Any) -> Any:
+    """One line of JSON. Raises ValueError also for half a letter (a lone surrogate): it is valid
+    there, and can be sent to nobody."""
+    event = json.loads(line, **options)
+    if b"\\u" in line:
+        json.dumps(event, ensure_ascii=False).encode()
     return event
 
 
