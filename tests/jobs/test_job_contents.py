@@ -76,7 +76,7 @@ async def test_the_newest_of_each_name_is_shown_while_it_runs_and_after_its_end(
         {"type": "checkpoint", "path": "state.bin"},
     )
     for _ in range(2):
-        table = await box.known_jobs(job.id, "best")
+        table = await box.job_table(job.id, "best")
         assert table is not None
         assert (table.columns, table.rows) == (("n", "°C"), (("b", None), ("c", 2.5)))
         text, image = await box.job_text(job.id, "story"), await box.job_image(job.id, "wake")
