@@ -64,12 +64,15 @@ def returned(
     doi 10.1017/S0022112094001771). The free stream sends its equilibrium and takes whatever
     arrives, so that sound leaves and is not thrown back. The outlet sends the equilibrium of this
     cell's velocity at the pressure at rest, with this cell's own non-equilibrium (Guo, Zheng, Shi
-    2002, doi 10.1088/1009-1963/11/4/310).
+    2002, doi 10.1088/1009-1963/11/4/310). Where a vortex turns this cell's velocity back into the
+    tunnel, that along x counts as none: what came in through a given pressure would bring energy
+    without bound (Dong, Karniadakis, Chryssostomidis 2014, doi 10.1016/j.jcp.2013.12.042).
     """
     if kind == STREAM:
         return equilibrium(0.0, wp.vec3(speed, 0.0, 0.0), velocity, weight)
     if kind == OUTLET:
-        there = equilibrium(0.0, u, velocity, weight)
+        onward = wp.vec3(wp.max(u[0], 0.0), u[1], u[2])
+        there = equilibrium(0.0, onward, velocity, weight)
         return back + there - equilibrium(rho, u, velocity, weight)
     if kind == LID:
         return out + 6.0 * weight * speed * velocity[0]

@@ -29,7 +29,7 @@ OBSTACLE = wp.constant(wp.uint8(3))
 STREAM = wp.constant(wp.uint8(4))
 """The free stream along x with the given speed: the inflow, and the air around the tunnel."""
 OUTLET = wp.constant(wp.uint8(5))
-"""Keeps the pressure of the fluid at rest."""
+"""The end of the flow along x: keeps the pressure of the fluid at rest, and lets none back in."""
 LID = wp.constant(wp.uint8(6))
 """A wall that slides along x with the given speed."""
 

@@ -87,7 +87,8 @@ def step(sent: Any, flags: Any, omega: float, speed: float, collision: str) -> A
     stream = np.zeros_like(u)
     stream[0] = speed
     free = equilibrium(np.ones_like(density), stream)
-    out = sent + equilibrium(np.ones_like(density), u) - equilibrium(density, u)
+    onward = np.stack([np.maximum(u[0], 0.0), u[1], u[2]])
+    out = sent + equilibrium(np.ones_like(density), onward) - equilibrium(density, u)
     arriving = np.empty_like(sent)
     for i in range(19):
         shift = tuple(C[i][::-1])
