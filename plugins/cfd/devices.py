@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import warp as wp
+from kernels import bytes_per_cell
 
-POPULATION_BYTES = {"fp32": 4, "fp16": 2}
+NO_DRIVER = b"Could not find or load the NVIDIA CUDA driver"
+"""Warp's native part says so on every machine without a GPU, whatever its log level. A workload
+says in its own words what it runs on."""
 
 
 def prepare_warp() -> None:
@@ -16,7 +22,23 @@ def prepare_warp() -> None:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     wp.config.kernel_cache_dir = str(caches / "cockpit" / "warp")
     wp.config.log_level = wp.LOG_ERROR
-    wp.init()
+    with left_out_of_log(NO_DRIVER):
+        wp.init()
+
+
+@contextmanager
+def left_out_of_log(words: bytes) -> Iterator[None]:
+    """Drop the lines with `words` that native code writes to stderr meanwhile, and no others."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if words not in line))
 
 
 def chosen_devices(choice: str, threads: int) -> list[Any]:
@@ -54,7 +76,7 @@ def check_layers(devices: list[Any], depth: int) -> None:
 
 def check_memory(devices: list[Any], cells: int, storage: str) -> None:
     """Raise ValueError if so many cells do not fit into the memory of the devices."""
-    needed = cells * (19 * POPULATION_BYTES[storage] + 1)
+    needed = cells * bytes_per_cell(storage)
     if devices[0].is_cuda:
         free = sum(device.free_memory for device in devices)
     else:

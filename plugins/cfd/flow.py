@@ -97,20 +97,6 @@ class Flow:
         forces = np.concatenate([slab.forces(self._parity) for slab in self._slabs])
         return forces.astype(np.float64).sum(axis=0)
 
-    def slice(self, z: int, block: int = 1) -> Any:
-        """The velocity at `z`, (ny // block) × (nx // block) × 3, each the mean of a block.
-
-        NaN where there is no fluid.
-        """
-        ((slab, layer, _),) = self._chunks(z, z + 1)
-        shape = (self.ny // block, self.nx // block)
-        velocity = wp.empty(shape, dtype=wp.vec3, device=slab.device)
-        inputs = [
-            slab.slots, slab.scale, slab.flags, velocity, slab.grid, layer, block, self._parity,
-        ]  # fmt: skip
-        wp.launch(readings.slice_velocity, shape, inputs, device=slab.device)
-        return velocity.numpy()
-
     def moments(self, first: int = 0, end: int | None = None) -> tuple[Any, Any]:
         """Density (layers × ny × nx) and velocity (3 × layers × ny × nx) of the layers from
         `first` to before `end`, as float32. NaN where there is no fluid."""

@@ -94,41 +94,4 @@ def read_moments(
     moments[r, c] = wp.vec4(mass, u[0], u[1], u[2])
 
 
-@wp.kernel
-def slice_velocity(
-    slots: wp.array(dtype=Any),
-    scale: float,
-    flags: wp.array(dtype=wp.uint8),
-    velocity: wp.array(dtype=wp.vec3, ndim=2),
-    grid: Grid,
-    z: int,
-    block: int,
-    parity: int,
-):
-    """The mean velocity of each block × block cells of the slice at `z`.
-
-    NaN where half of a block or more is not fluid.
-    """
-    row, column = wp.tid()
-    total = wp.vec3(0.0, 0.0, 0.0)
-    fluid = wp.int32(0)
-    for y in range(row * block, row * block + block):
-        for x in range(column * block, column * block + block):
-            cell = (z * grid.ny + y) * grid.nx + x
-            if flags[cell + grid.nx * grid.ny] < WALL:
-                f = sent(slots, scale, located(cell, grid), grid, parity)
-                total += momentum(f) / (1.0 + density(f))
-                fluid += 1
-    if 2 * fluid > block * block:
-        velocity[row, column] = total / float(fluid)
-    else:
-        velocity[row, column] = wp.vec3(wp.nan, wp.nan, wp.nan)
-
-
-KERNELS = (
-    start_at_equilibrium,
-    restore_populations,
-    read_populations,
-    read_moments,
-    slice_velocity,
-)
+KERNELS = (start_at_equilibrium, restore_populations, read_populations, read_moments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,9 @@ def test_a_symmetric_flow_at_reynolds_20_stays_symmetric(tunnel: Any) -> None:
     room = tunnel.Tunnel(height=60, depth=1, reynolds=20.0)
     flow = room.flow(ripple=0.0)
     flow.step(3000)
-    velocity = flow.slice(0)[1:-1, 1:-1]
-    mirrored = velocity[::-1] * np.array([1, -1, 1])
+    _, velocity = flow.plane("xy", 0)
+    velocity = velocity[:, 1:-1, 1:-1]
+    mirrored = velocity[:, ::-1] * np.array([1, -1, 1])[:, None, None]
     assert np.nanmax(np.abs(velocity - mirrored)) < 1e-4 * tunnel.SPEED
     drag, lift, side = room.coefficients(flow.force())
     assert abs(lift) < 1e-3 * drag
@@ -153,3 +155,12 @@ def test_what_does_not_fit_into_memory_or_on_so_many_devices_is_refused_first(
         devices.check_layers(two, 1)
     with pytest.raises(ValueError, match="choose auto, cpu or cuda"):
         devices.chosen_devices("tpu", 1)
+
+
+def test_only_the_named_words_of_native_code_are_left_out_of_the_log(
+    cfd_module: Modules, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with cfd_module("devices").left_out_of_log(b"no driver"):
+        os.write(2, "Warning: no driver.\nError: café.\n".encode())
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "Error: café.\nafter\n"

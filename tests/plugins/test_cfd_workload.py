@@ -57,6 +57,7 @@ def test_a_run_tells_progress_metrics_kernel_roofline_and_fields(
     run = _start(tmp_path, cache_home, height=40, steps=300, frames_per_s=30.0, device="cpu")
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
+    assert output.startswith("120 × 40 × 1 cells"), "the log should begin with our own words"
     assert _events(tmp_path, "progress")[-1]["done"] == 300
     names = {name for event in _events(tmp_path, "metrics") for name in event["values"]}
     assert names == {"mlups", "drag", "lift"}
