@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cockpit import config
+from cockpit.cli.following import wait_ended
+from cockpit.client import Box
+from cockpit.model import JobRequest
+from cockpit.transports.local import LocalTransport
 from tests.benchmarks.slurm import Slurm
 
 SLICES, QUEUED = 70, 1000
@@ -35,6 +41,8 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="ckb-", dir="/tmp"))
     # Slurm's daemons want a path that everybody may walk; what is private has a mode of its own.
     home.chmod(0o755)
+    # Ended as by Ctrl+C, so that nothing is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _cockpit(home, options.jobs, options.queued)
         if Slurm.possible():
@@ -56,50 +64,60 @@ def _cockpit(home: Path, jobs: int, queued: int) -> None:
 
 
 async def _cockpit_times(home: Path, jobs: int, queued: int) -> None:
-    from cockpit import config
-    from cockpit.cli.following import wait_ended
-    from cockpit.client import Box
-    from cockpit.model import JobRequest
-    from cockpit.transports.local import LocalTransport
-
     def wish(*command: str, **options: object) -> JobRequest:
         # A name without a meaning; what the job prints goes to a file of this benchmark.
         return JobRequest("bench", command, environment={"PATH": os.environ["PATH"]}, **options)  # type: ignore[arg-type]
 
-    settings = config.load().agent_settings()
-    box = Box(LocalTransport(settings))
-    async with box:
-        sleeping = ("sleep", "3600")
-        await box.submit(wish(*sleeping, gpus=0, slices=("1g.10gb",), array=tuple(range(SLICES))))
-        deadline = time.monotonic() + 120
-        while sum(job.state == "RUNNING" for job in await box.jobs()) < SLICES:
-            assert time.monotonic() < deadline, "the slices are not taken"
-            await asyncio.sleep(0.2)
-        begun_s = time.perf_counter()
-        for first in range(0, queued, 1000):
-            indices = tuple(range(first, min(first + 1000, queued)))
-            await box.submit(wish(*sleeping, gpus=0, slices=("1g.10gb",), array=indices))
-        took_s = time.perf_counter() - begun_s
-        print(f"cockpit: {queued} jobs submitted as arrays in {took_s:.2f} s")
-        begun_s = time.perf_counter()
-        listed = len(await box.jobs())
-        print(f"cockpit: a list of {listed} jobs in {1e3 * (time.perf_counter() - begun_s):.0f} ms")
-        times_s = []
-        for number in range(jobs):
-            mark = home / f"mark-{number}"
-            begun_s = time.time()
-            job = await box.submit(wish(*_marking(mark), gpus=1))
-            times_s.append(await _marked(mark) - begun_s)
-            await wait_ended(box, job.id)
-        _print("cockpit, submit to running", times_s)
-        times_s = [await _command(home / f"command-{n}") for n in range(max(5, jobs // 10))]
-        _print("cockpit exec --json, the whole command", times_s)
-        # Those that wait first, and not all at once: each call has a patience of its own.
-        left = sorted(await box.jobs(), key=lambda job: job.started_s is not None)
-        left = [job for job in left if job.ended_s is None]
-        for first in range(0, len(left), 50):
-            await asyncio.gather(*(box.stop_job(job.id, 0.0) for job in left[first : first + 50]))
-        await box.call("shutdown")
+    async with Box(LocalTransport(config.load().agent_settings())) as box:
+        try:
+            await _fill(box, wish, queued)
+            times_s = []
+            for number in range(jobs):
+                mark = home / f"mark-{number}"
+                begun_s = time.time()
+                job = await box.submit(wish(*_marking(mark), gpus=1))
+                times_s.append(await _marked(mark) - begun_s)
+                await wait_ended(box, job.id)
+            _print("cockpit, submit to running", times_s)
+            times_s = [await _command(home / f"command-{n}") for n in range(max(5, jobs // 10))]
+            _print("cockpit exec --json, the whole command", times_s)
+        finally:
+            # Jobs outlive whoever started them: also when this is ended before its time.
+            await _end(box)
+
+
+async def _fill(box: Box, wish: Callable[..., JobRequest], queued: int) -> None:
+    """A job on every slice, and so many more that wait for one."""
+    sleeping = ("sleep", "3600")
+    await box.submit(wish(*sleeping, gpus=0, slices=("1g.10gb",), array=tuple(range(SLICES))))
+    deadline = time.monotonic() + 120
+    while sum(job.state == "RUNNING" for job in await box.jobs()) < SLICES:
+        assert time.monotonic() < deadline, "the slices are not taken"
+        await asyncio.sleep(0.2)
+    begun_s = time.perf_counter()
+    for first in range(0, queued, 1000):
+        indices = tuple(range(first, min(first + 1000, queued)))
+        await box.submit(wish(*sleeping, gpus=0, slices=("1g.10gb",), array=indices))
+    took_s = time.perf_counter() - begun_s
+    print(f"cockpit: {queued} jobs submitted as arrays in {took_s:.2f} s")
+    begun_s = time.perf_counter()
+    listed = len(await box.jobs())
+    print(f"cockpit: a list of {listed} jobs in {1e3 * (time.perf_counter() - begun_s):.0f} ms")
+
+
+async def _end(box: Box) -> None:
+    """Stop every job: those that wait first, and not all at once, as each call has its patience."""
+    left = sorted(await box.jobs(), key=lambda job: job.started_s is not None)
+    left = [job for job in left if job.ended_s is None]
+    waiting = sum(job.started_s is None for job in left)
+    begun_s = time.perf_counter()
+    for first in range(0, len(left), 50):
+        await asyncio.gather(*(box.stop_job(job.id, 0.0) for job in left[first : first + 50]))
+    took_s = time.perf_counter() - begun_s
+    print(
+        f"cockpit: {waiting} jobs that waited and {len(left) - waiting} that ran, stopped in {took_s:.2f} s"
+    )
+    await box.call("shutdown")
 
 
 async def _command(mark: Path) -> float:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.measure import TerminalProgram, cpu_seconds
+from tests.benchmarks.measure import TerminalProgram, cpu_seconds, end_with_parent
 from tests.standin.fixtures import Standin, build_library
 
 BIN = Path(sys.executable).parent
@@ -65,9 +65,13 @@ def cost_of_watching(
     """
     nvitop = TerminalProgram([str(BIN / "nvitop"), "--interval", "1"], environment)
     bare = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("bare_loop.py")), "1"], env=environment
+        [sys.executable, str(Path(__file__).with_name("bare_loop.py")), "1"],
+        env=environment,
+        preexec_fn=end_with_parent,
     )
-    lonely = subprocess.Popen([str(BIN / "cockpit"), "agent"], env=alone)
+    lonely = subprocess.Popen(
+        [str(BIN / "cockpit"), "agent"], env=alone, preexec_fn=end_with_parent
+    )
     terminal = TerminalProgram([str(BIN / "cockpit")], environment)
     try:
         time.sleep(warm_up_s)

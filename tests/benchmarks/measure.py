@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import pty
@@ -13,6 +14,16 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, however that ends.
+
+    For `preexec_fn`: a benchmark that is killed must leave no program that goes on using the machine.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -46,6 +57,7 @@ class TerminalProgram:
             stderr=slave,
             env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
             start_new_session=True,
+            preexec_fn=end_with_parent,
         )
         os.close(slave)
         threading.Thread(target=self._drain, daemon=True).start()

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.benchmarks.measure import end_with_parent
+
 PORTS = (16817, 16818)
 CONF = """ClusterName=bench
 SlurmctldHost={host}(127.0.0.1)
@@ -121,7 +123,13 @@ class Slurm:
     def _start(self, *words: str) -> None:
         log = (self._directory / f"{words[0]}.out").open("wb")
         self._processes.append(
-            subprocess.Popen(words, env=self._environment, stdout=log, stderr=log)
+            subprocess.Popen(
+                words,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=end_with_parent,
+            )
         )
 
     def _until(self, condition: object, what: str) -> None:

@@ -87,6 +87,9 @@ class _Pass:
         the first job that has it, and what the others are told."""
         self._waiting = 0
         self._promised = 0
+        self._hopeless: set[Wish] = set()
+        """Wishes to which a promise was made though nobody can tell when any device of theirs is
+        free: for an exclusive job the next such promise is of the same ones, and changes nothing."""
         self._known: dict[tuple[_Need, int | None, tuple[str, ...]], list[Device]] = {}
 
     def decide(self, waiting: Waiting) -> Decision:
@@ -128,8 +131,11 @@ class _Pass:
 
     def _promise(self, job: str, wish: Wish) -> None:
         """Keep for a waiting job what it can have first; nothing if jobs cannot give it enough."""
+        if wish in self._hopeless:
+            self._promised += 1
+            return
         found: list[tuple[_Need, list[tuple[float, Device]]]] = []
-        start_s = self._board.now_s
+        start_s, soonest_s = self._board.now_s, NEVER
         for need in needs(wish):
             times = [
                 (self._board.free_from_s(device, wish), device)
@@ -139,6 +145,7 @@ class _Pass:
             if len(times) < need.count:
                 return
             start_s = max(start_s, times[need.count - 1][0])
+            soonest_s = min(soonest_s, times[0][0])
             found.append((need, times))
         chosen: list[Device] = []
         for need, times in found:
@@ -147,6 +154,8 @@ class _Pass:
             chosen += ready[: need.count] if start_s == NEVER else self._best(ready, need, wish)
         self._board.promise(job, wish, chosen, start_s)
         self._promised += 1
+        if soonest_s == NEVER and not wish.shared:
+            self._hopeless.add(wish)
 
     def _candidates(self, need: _Need, wish: Wish) -> list[Device]:
         """The devices that this need could ever be met with, as things are."""

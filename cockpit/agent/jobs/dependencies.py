@@ -22,6 +22,9 @@ class Hold:
     reason: str = ""
 
 
+FREE = Hold("free")
+
+
 def hold(record: Record, records: Mapping[str, Record]) -> Hold:
     """Whether a waiting job may start, as far as the jobs that it comes after are concerned."""
     waits: list[str] = []
@@ -38,7 +41,7 @@ def hold(record: Record, records: Mapping[str, Record]) -> Hold:
             return Hold("never", reason)
     if waits:
         return Hold("wait", f"waiting for job {', '.join(waits)} to complete")
-    return Hold("free")
+    return FREE
 
 
 class Turns:
@@ -55,17 +58,17 @@ class Turns:
         """Whether this job may begin now; if so, it counts as one that runs."""
         array, most = record.spec.array, record.spec.request.array_parallel
         if array is None or most is None:
-            return Hold("free")
+            return FREE
         if self._running[array.id] >= most:
             return Hold("wait", f"waiting: at most {most} of array {array.id}[] run at once")
         self._running[array.id] += 1
-        return Hold("free")
+        return FREE
 
 
 def pause(record: Record, now_s: float) -> Hold:
     """Whether the pause before the next attempt is over; `now_s` on the monotonic clock."""
     left_s = record.not_before_s - now_s
-    return Hold("wait", retries.words(record, left_s)) if left_s > 0 else Hold("free")
+    return Hold("wait", retries.words(record, left_s)) if left_s > 0 else FREE
 
 
 def release(removed: Record, waiting: Mapping[str, Record]) -> None:

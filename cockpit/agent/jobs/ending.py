@@ -19,8 +19,11 @@ from cockpit.agent.jobs.store import JobDirectory
 BURIAL_PATIENCE_S = 10.0
 
 
-def bury(directory: JobDirectory) -> None:
-    """Bring a started job that nobody looks after to a true end; see `Executor.bury`."""
+STOPPED = "stopped before it started"
+
+
+def bury(directory: JobDirectory, cancelled: str = "") -> None:
+    """Bring a job that nobody looks after to a true end; see `Executor.bury`."""
     try:
         lock = directory.try_lock()
     except FileNotFoundError:
@@ -32,7 +35,7 @@ def bury(directory: JobDirectory) -> None:
         status = directory.read("status.json") or {}
         if "ended_s" in status:
             return
-        words = _last_words(directory, status)
+        words = _last_words(directory, status, cancelled)
         rotation.discard(str(directory.path))
         status.setdefault("gpus", (directory.read("start.json") or {}).get("gpus", []))
         status.update(words, ended_s=time.time())
@@ -41,13 +44,13 @@ def bury(directory: JobDirectory) -> None:
         os.close(lock)
 
 
-def _last_words(directory: JobDirectory, status: Mapping[str, Any]) -> dict[str, Any]:
+def _last_words(
+    directory: JobDirectory, status: Mapping[str, Any], cancelled: str
+) -> dict[str, Any]:
     """Kill what is left of a job whose shim died, and say what happened to it."""
     if not status and not (directory.path / "status.json").exists():
-        cancel = directory.read("cancel.json")
-        if cancel is not None:
-            reason = cancel.get("reason") or "stopped before it started"
-            return {"state": "CANCELLED", "reason": reason}
+        if cancelled or directory.read("cancel.json") is not None:
+            return {"state": "CANCELLED", "reason": cancelled or STOPPED}
         group = _group(directory)
         if group is not None:
             group.remove()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from cockpit.agent.jobs import shim
 from cockpit.agent.jobs.ending import bury, signal_same_process
 from cockpit.agent.jobs.shim.cgroup import delegated
+from cockpit.agent.jobs.spare import Spares
 from cockpit.agent.jobs.store import JobDirectory
-
-NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "CUDA_VISIBLE_DEVICES", "COCKPIT_JOB_ID")
-"""Of the agent's own environment: what would change a job without anybody having asked for it."""
 
 NO_SECRETS: Mapping[str, str] = {}
 OWN_CGROUP = "own"
@@ -79,11 +76,18 @@ class Executor(Protocol):
     def alive(self, directory: JobDirectory) -> bool:
         """True while the job's `status.json` is being looked after."""
 
-    def cancel(self, directory: JobDirectory, grace_s: float, reason: str = "") -> None:
-        """Ask for the end of a job; returns at once. `reason`: why, of one that never started."""
+    def cancel(self, directory: JobDirectory, grace_s: float) -> None:
+        """Ask for the end of a job that runs; returns at once. Raises OSError if nobody was told."""
 
-    def bury(self, directory: JobDirectory) -> None:
-        """Bring a started job that nobody looks after to a true end. Blocks for some seconds."""
+    def bury(self, directory: JobDirectory, cancelled: str = "") -> None:
+        """Bring a job that nobody looks after to a true end; for one that never started `cancelled`
+        is why. Blocks, for some seconds if processes are left. Raises OSError."""
+
+    def prepare(self) -> None:
+        """Get ready for another start, so that it is a quick one. Takes some milliseconds."""
+
+    def close(self) -> None:
+        """Let go of what was got ready. The jobs go on."""
 
 
 class LocalExecutor:
@@ -97,6 +101,7 @@ class LocalExecutor:
         self, log: Mapping[str, float] | None = None, cgroup: str | None = OWN_CGROUP
     ) -> None:
         self._log = dict(log or {})
+        self._spares = Spares()
         self._cgroup = delegated() if cgroup == OWN_CGROUP else cgroup
 
     def start(
@@ -110,24 +115,13 @@ class LocalExecutor:
         try:
             directory.write("start.json", self._plain(directory, start))
             hidden = _hidden_file(secrets)
-            handed = (lock, tell, hidden)
-            script = str(Path(shim.__file__).with_name("__main__.py"))
-            words = [script, str(directory.path), *map(str, handed)]
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={k: v for k, v in os.environ.items() if k not in NOT_INHERITED},
-                pass_fds=tuple(descriptor for descriptor in handed if descriptor >= 0),
-                start_new_session=True,
-            )
+            handed = (lock, tell, hidden) if hidden >= 0 else (lock, tell)
+            process = self._spares.start(directory.path, handed)
         except OSError:
             os.close(news)
             raise
         finally:
-            # The shim has inherited them: from here on the lock is its own.
+            # The shim has copies: from here on the lock is its own.
             for descriptor in (lock, tell, hidden):
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -164,12 +158,11 @@ class LocalExecutor:
         os.close(lock)
         return False
 
-    def cancel(self, directory: JobDirectory, grace_s: float, reason: str = "") -> None:
+    def cancel(self, directory: JobDirectory, grace_s: float) -> None:
         status = directory.read("status.json") or {}
         pid = status.get("shim_pid")
         try:
-            wish = {"asked_s": time.time(), "grace_s": grace_s, "reason": reason}
-            directory.write("cancel.json", wish)
+            directory.write("cancel.json", {"asked_s": time.time(), "grace_s": grace_s})
         except OSError:
             # A full disk must not keep a job running: the signal alone says enough.
             if pid is None:
@@ -180,8 +173,16 @@ class LocalExecutor:
         if isinstance(pid, int) and "ended_s" not in status:
             signal_same_process(pid, status.get("shim_start_ticks"), signal.SIGTERM)
 
-    def bury(self, directory: JobDirectory) -> None:
-        bury(directory)
+    def bury(self, directory: JobDirectory, cancelled: str = "") -> None:
+        bury(directory, cancelled)
+
+    def prepare(self) -> None:
+        # A machine that can make no process now starts the next job when it can.
+        with contextlib.suppress(OSError):
+            self._spares.prepare()
+
+    def close(self) -> None:
+        self._spares.close()
 
 
 def _hidden_file(secrets: Mapping[str, str]) -> int:

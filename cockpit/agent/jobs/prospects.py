@@ -43,7 +43,7 @@ def _decision(queue: JobQueue, request: JobRequest) -> Decision:
     ]
     earlier.sort(key=lambda waiting: -queue.records[waiting.job].spec.request.priority)
     line = [*earlier, Waiting("", wish_of(request))]
-    return decide(line, queue.resources, queue.holds(), time.time())[-1]
+    return decide(line, queue.resources, queue.course.holds(), time.time())[-1]
 
 
 def _impossible(queue: JobQueue, request: JobRequest) -> str:

@@ -1,4 +1,4 @@
-"""The queue of a box: gives waiting jobs devices, starts them and sees them to their end."""
+"""The queue of a box: takes jobs in, gives those that wait devices, starts and stops them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
 from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
-from cockpit.agent.jobs.board import NEVER, Hold
 from cockpit.agent.jobs.books import Books
+from cockpit.agent.jobs.course import Calls, Course
+from cockpit.agent.jobs.ending import STOPPED
 from cockpit.agent.jobs.executor import NO_SECRETS, Executor, Grant
-from cockpit.agent.jobs.following import Follower
 from cockpit.agent.jobs.notices import Notices
 from cockpit.agent.jobs.record import Record, provisional
 from cockpit.agent.jobs.registry import EndedJobs, Registry
@@ -22,9 +22,11 @@ from cockpit.agent.jobs.resources import Resources, Tenancy, survey
 from cockpit.agent.jobs.snapshot import Taken
 from cockpit.agent.jobs.telling import Teller
 from cockpit.agent.jobs.vault import Vault
-from cockpit.agent.telemetry.source import JobLoad
 from cockpit.model import BoxInfo, Event, Job, JobRequest, Snapshot
 from cockpit.settings import AgentSettings
+
+PREPARE_AFTER_S = 0.05
+"""How long after a start the next one is got ready for."""
 
 
 class JobQueue:
@@ -41,7 +43,6 @@ class JobQueue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = Registry(directory)
-        self.loads: tuple[JobLoad, ...] = ()
         self.known = asyncio.Event()
         """Set once the box was observed."""
         rates = Rates(settings.price_per_kwh, settings.co2_g_per_kwh)
@@ -50,16 +51,21 @@ class JobQueue:
         self.books = Books(directory.parent, rates)
         self._directory = directory
         self._executor, self.settings, self._clock = executor, settings, clock
-        # So old may the list of processes in a snapshot be.
-        process_age_s = settings.process_interval_s + 2 * settings.interval_s
-        self._leaks = leaks.LeakWatch(directory, process_age_s)
-        self._follower = Follower(executor, self._looked, self._end, self._again)
+        self.course = Course(
+            self.registry,
+            executor,
+            self.teller,
+            self.books,
+            Calls(self._over, self._again, self._freed),
+            settings.process_interval_s + 2 * settings.interval_s,
+        )
         self._vault = Vault()
         self._doomed: dict[str, str] = {}
         """Jobs that wait and are to be cancelled, with the reason."""
         self._snapshot: Snapshot | None = None
         self._surveyed: Resources | None = None
         self._soon: asyncio.Handle | None = None
+        self._preparing: asyncio.Handle | None = None
         self._sdk: Path | None = None
 
     @property
@@ -77,13 +83,11 @@ class JobQueue:
     async def start(self) -> None:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         self.registry.load()
-        self._leaks.load()
+        self.course.leaks.load()
         self.teller.notices.start()
         for record in tuple(self.live.values()):
             if record.over.is_set():
-                self.books.reopen(record)
-                self.teller.ended(record)
-                self._judge(record)
+                self.course.reopen(record)
             else:
                 self._pick_up(record)
         self.schedule()
@@ -94,7 +98,7 @@ class JobQueue:
         if record.status or self._executor.alive(directory):
             # A shim that has not written its status yet has its devices all the same.
             record.status = record.status or provisional()
-            self._follow(record)
+            self.course.follow(record, self._snapshot)
             return
         # Without a status nothing has run: a start that was cut off is made again.
         record.grant = Grant()
@@ -106,18 +110,16 @@ class JobQueue:
 
     def _heed_cancel(self, record: Record) -> None:
         """A job that waits, and whose end was asked for already, is cancelled at its turn."""
-        cancel = record.directory.read("cancel.json")
-        if cancel is not None:
-            self._doomed[record.id] = cancel.get("reason") or "stopped before it started"
+        if record.directory.read("cancel.json") is not None:
+            self._doomed[record.id] = STOPPED
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
-        await self._follower.close()
-        if self._soon is not None:
-            self._soon.cancel()
-        for record in self.live.values():
-            self.books.save(record)
-        self.books.catch_up()
+        await self.course.close()
+        for soon in (self._soon, self._preparing):
+            if soon is not None:
+                soon.cancel()
+        self._executor.close()
         await self.registry.close()
 
     async def add(
@@ -160,23 +162,11 @@ class JobQueue:
             return Resources()
         if self._surveyed is None:
             held: dict[str, list[str]] = {}
-            for hold in self.holds():
+            for hold in self.course.holds():
                 held.setdefault(hold.uuid, []).append(hold.job)
-            tenancy = Tenancy(held, EndedJobs(self.records), self._leaks.words, leaks.alive)
+            tenancy = Tenancy(held, EndedJobs(self.records), self.course.leaks.words, leaks.alive)
             self._surveyed = survey(self.teller.box, self._snapshot, tenancy)
         return self._surveyed
-
-    def holds(self) -> list[Hold]:
-        """Every device that is in the hands of a job."""
-        holds = []
-        for key, record in self.live.items():
-            if record.over.is_set() or not record.status:
-                continue
-            limit_s = record.wish.limit_s
-            until_s = NEVER if limit_s is None else (record.started_s or time.time()) + limit_s
-            aside = (record.wish.memory_bytes or 0) if record.wish.shared else None
-            holds += [Hold(key, uuid, until_s, aside) for uuid in record.devices]
-        return holds
 
     def schedule(self) -> None:
         """Start what can start now, and say of the rest why it waits."""
@@ -184,7 +174,7 @@ class JobQueue:
         if not ready:
             return
         queue = [Waiting(record.id, record.wish) for record in ready]
-        for decision in decide(queue, self.resources, self.holds(), time.time()):
+        for decision in decide(queue, self.resources, self.course.holds(), time.time()):
             record = self.live[decision.job]
             reason = decision.reason
             if decision.devices is not None:
@@ -221,6 +211,9 @@ class JobQueue:
         for record in tuple(self.live.values()):
             if record.status:
                 continue
+            if record.unbound and not record.earlier and record.id not in self._doomed:
+                yield record, dependencies.FREE
+                continue
             secrets = record.spec.request.secrets
             never = self._doomed.get(record.id) or self._vault.lost(record.id, secrets)
             if never:
@@ -236,20 +229,19 @@ class JobQueue:
     def _drop(self, record: Record, reason: str) -> None:
         """Cancel a job that can never start; with a disk that takes nothing, try again later."""
         try:
-            self._executor.cancel(record.directory, 0.0, reason)
-            self._bury(record)
+            self._bury(record, reason)
         except OSError as error:
             if not self._gone(record):
                 self.teller.explain(record, f"{reason}; it could not be cancelled yet: {error}")
             return
-        self._finish(record)
+        self.course.finish(record)
 
     def _gone(self, record: Record) -> bool:
         """Whether the directory of a job that waits was deleted, which is then its end."""
         if record.directory.path.exists():
             return False
         record.lose_directory()
-        self._finish(record)
+        self.course.finish(record)
         return True
 
     def _start(self, record: Record, decision: Decision) -> str:
@@ -270,38 +262,37 @@ class JobQueue:
         except OSError as error:
             return "" if self._gone(record) else f"it could not be started yet: {error}"
         record.status, record.grant = provisional(), grant
-        self._follow(record)
+        self.course.follow(record, self._snapshot)
+        self._prepare_soon()
         where = ", ".join(device.name for device in devices)
         self.teller.say(record, "info", f"started on {where}" if where else "started")
         return ""
 
-    # From the start of a job to its end
+    def _prepare_soon(self) -> None:
+        """Once for all that are started at this moment, and not while they begin."""
+        if self._preparing is None:
+            loop = asyncio.get_running_loop()
+            self._preparing = loop.call_later(PREPARE_AFTER_S, self._prepare)
 
-    def _follow(self, record: Record) -> None:
-        self.books.open(record, self._snapshot)
-        self._count_loads()
-        self._follower.follow(record)
+    def _prepare(self) -> None:
+        self._preparing = None
+        self._executor.prepare()
 
-    def _looked(self, record: Record) -> None:
-        self.teller.tell(record)
-        self._count_loads()
+    # What becomes of those that were started
+
+    def _over(self, record: Record) -> None:
+        self._vault.forget(record.id)
+        self._doomed.pop(record.id, None)
 
     def _again(self, record: Record) -> None:
-        """An attempt failed and was put aside: wait for the next one."""
-        last = record.earlier[-1]
-        devices = (*last.get("gpus", ()), *last.get("slices", ()))
-        self._leaks.ended(record.id, devices, float(last.get("ended_s", time.time())))
-        self.books.save(record)
+        """An attempt failed: wait for the next one."""
         self._pause(record)
         # Asked for while the last attempt was put aside, when there was no shim to tell.
         self._heed_cancel(record)
-        reason = last.get("reason", "")
+        reason = record.earlier[-1].get("reason", "")
         left_s = record.not_before_s - self._clock()
         words = f"FAILED: {reason}; {retries.words(record, left_s)}"
         self.teller.say(record, "warning", words)
-        self._count_loads()
-        self._surveyed = None
-        self.schedule()
 
     def _pause(self, record: Record) -> None:
         """How long the next attempt has to wait, of which some may be over already."""
@@ -309,88 +300,40 @@ class JobQueue:
         gone_s = time.time() - float(record.earlier[-1].get("ended_s", 0.0))
         record.not_before_s = self._clock() + max(0.0, pause_s - max(0.0, gone_s))
 
-    def _end(self, record: Record) -> None:
-        self._finish(record)
+    def _freed(self) -> None:
         self._surveyed = None
         self.schedule()
-
-    def _finish(self, record: Record) -> None:
-        record.over.set()
-        self._vault.forget(record.id)
-        self._doomed.pop(record.id, None)
-        record.events().read_all()
-        self._count_loads()
-        self.teller.ended(record)
-        self._judge(record)
-
-    def _judge(self, record: Record) -> None:
-        """A job is over: what is still to be known is whether its devices are free."""
-        if record.devices:
-            ended_s = record.ended_s or time.time()
-            self._leaks.ended(record.id, record.devices, ended_s)
-        else:
-            self._settle(record)
 
     async def stop(self, record: Record, grace_s: float) -> None:
         """Ask for the end of a job and wait until nothing of it is left. Raises OSError."""
         if record.over.is_set():
             return
-        try:
+        if record.status:
             self._executor.cancel(record.directory, grace_s)
+            await record.over.wait()
+            return
+        try:
+            self._bury(record, STOPPED)
         except OSError:
-            if record.status or not self._gone(record):
+            if not self._gone(record):
                 raise
             return
-        if record.status:
-            await record.over.wait()
-        else:
-            self._bury(record)
-            self._finish(record)
-            self._schedule_soon()
-            await asyncio.sleep(0)
+        self.course.finish(record)
+        self._schedule_soon()
+        await asyncio.sleep(0)
 
-    def _bury(self, record: Record) -> None:
-        """Bring a job that never started to its end."""
-        self._executor.bury(record.directory)
+    def _bury(self, record: Record, reason: str) -> None:
+        """Bring a job that never started to its end. Raises OSError."""
+        self._executor.bury(record.directory, reason)
         record.refresh()
-
-    # What it used
+        if not record.ended and not record.directory.path.exists():
+            record.lose_directory()
 
     def observe(self, box: BoxInfo, snapshot: Snapshot) -> None:
         """Take the newest readings: for the queue, and for the energy of what runs."""
         self.teller.box, self._snapshot = box, snapshot
         self._surveyed = None
         self.known.set()
-        for record in tuple(self.live.values()):
-            self.books.observe(record, snapshot)
-        held = {hold.uuid for hold in self.holds()}
-        for verdict in self._leaks.observe(snapshot, held):
-            self._judged(verdict)
+        self.course.observe(snapshot)
         if self.live:
             self.schedule()
-
-    def _judged(self, verdict: leaks.Verdict) -> None:
-        """It is known now whether the devices of a job that ended are free."""
-        record = self.records.get(verdict.job)
-        if record is None:
-            return
-        record.left = verdict.text
-        if verdict.text:
-            self.teller.say(record, "warning", verdict.text)
-        if record.over.is_set() and record.id in self.live:
-            self._settle(record)
-
-    def _settle(self, record: Record) -> None:
-        """The accounts of a job that has ended are closed: it is history now."""
-        del self.live[record.id]
-        self.books.close(record)
-        with contextlib.suppress(OSError):
-            self.teller.keep_final(record)
-        self.teller.tell(record)
-
-    def _count_loads(self) -> None:
-        self.loads = tuple(
-            JobLoad(key, record.pid, record.devices)
-            for key, record in self.live.items()
-            if record.pid is not None and not record.over.is_set()
-        )

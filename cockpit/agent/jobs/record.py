@@ -130,6 +130,12 @@ class Record:
         """What it needs to start."""
         return wish_of(self.spec.request)
 
+    @cached_property
+    def unbound(self) -> bool:
+        """True if nothing but devices can keep its first attempt waiting."""
+        request = self.spec.request
+        return not (request.after or request.secrets or request.array_parallel)
+
     @property
     def attempt(self) -> int:
         """Which attempt this is, from 1."""
@@ -266,7 +272,8 @@ class Record:
         self.events().read_all()
         self._final = self.job(box_name, rates)
         self.tail = self.account = None
-        self.directory.write("ended.json", json.loads(codec.dumps(self._final)))
+        # Not synced: whatever a power cut leaves of it, it is made again from the other files.
+        self.directory.write("ended.json", json.loads(codec.dumps(self._final)), synced=False)
 
     def load_final(self) -> None:
         """Take `ended.json` for what it says; without one the job is put together again."""

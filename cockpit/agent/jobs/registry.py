@@ -30,14 +30,14 @@ class Registry:
         self.live: dict[str, Record] = {}
         """Those that have not ended, or whose devices were not judged since, in order of submission."""
         self.index = JobIndex(directory, self._everything)
-        self._directory = directory
+        self.directory = directory
         self._store = JobStore(directory)
         self._tokens: dict[str, Record] = {}
         self._flushing: asyncio.Task[None] | None = None
 
     def load(self) -> None:
         """Find every job; those that ended are taken from the index where it knows them."""
-        paths.make_private(self._directory)
+        paths.make_private(self.directory)
         self._store.sweep()
         known = self.index.rows()
         for directory in self._store.directories():

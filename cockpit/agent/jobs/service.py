@@ -92,7 +92,7 @@ class JobService:
 
     def running(self) -> Sequence[JobLoad]:
         """Every job that has processes now."""
-        return self._queue.loads
+        return self._queue.course.loads
 
     def busy(self) -> bool:
         """True while any job waits or runs, or its end is to be told: the agent must not end."""

@@ -33,7 +33,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from cockpit.model import ArrayMember, JobRequest
 
 REMOVED = ".removed"
 """Ends the name of a directory that is being deleted: it is no job any more."""
+SYNCS_AT_ONCE = 16
 PREPARED = "prepared.json"
 """What becomes `spec.json` once every job of a submission is on disk."""
 
@@ -91,9 +93,15 @@ class JobDirectory:
         """The object in `name`; None if there is none or it is not whole."""
         return shim.read_json(str(self.path / name))
 
-    def write(self, name: str, value: dict[str, Any]) -> None:
-        """Replace `name` at once, and for good."""
-        shim.write_json(str(self.path), name, value)
+    def write(self, name: str, value: dict[str, Any], synced: bool = True) -> None:
+        """Replace `name` at once, and for good if it is `synced`. Raises OSError."""
+        shim.write_json(str(self.path), name, value, synced)
+
+    def put(self, name: str, value: dict[str, Any]) -> None:
+        """Make `name`, which nobody reads before it is synced. Raises OSError."""
+        descriptor = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(value))
 
     def spec(self) -> Spec | None:
         """What was asked for; None if this is no job (yet)."""
@@ -111,9 +119,8 @@ class JobDirectory:
         return f"{seen.st_mtime_ns} {seen.st_size} {seen.st_ino}"
 
     def make_real(self) -> None:
-        """From now on this directory is a job."""
-        (self.path / PREPARED).rename(self.path / "spec.json")
-        shim.sync_directory(str(self.path))
+        """From now on this directory is a job; for good once it is synced."""
+        os.rename(f"{self.path}/{PREPARED}", f"{self.path}/spec.json")  # noqa: PTH104
 
     def keep_workdir(self, taken: Taken, last: bool) -> None:
         """Take over a copy of the directory to run in. Raises OSError."""
@@ -182,14 +189,17 @@ class JobStore:
                 self._fill(directory, request)
                 if taken is not None:
                     directory.keep_workdir(taken, last=directory is found[-1])
-                directory.write(PREPARED, json.loads(codec.dumps(spec)))
+                directory.put(PREPARED, json.loads(codec.dumps(spec)))
+            _sync_all(found)
             shim.sync_directory(str(self.directory))
             # Made real at this moment, an array as a whole: `_finish` does the rest after a crash.
             found[0].make_real()
+            shim.sync_directory(str(found[0].path))
         except (OSError, shutil.Error):
             for directory in found:
                 shutil.rmtree(directory.path, ignore_errors=True)
             raise
+        # Not synced: what a power cut takes back here, `_finish` makes again.
         for directory in found[1:]:
             directory.make_real()
         return jobs
@@ -201,7 +211,7 @@ class JobStore:
         directory.frames.mkdir(mode=0o700)
         directory.log.touch(mode=0o600)
         directory.events.touch(mode=0o600)
-        directory.write("parameters.json", dict(request.parameters))
+        directory.put("parameters.json", dict(request.parameters))
 
     def _allocate(self, count: int) -> list[JobDirectory]:
         """The next free numbers in a row; making their directories is what takes them."""
@@ -264,7 +274,32 @@ class JobStore:
             shutil.rmtree(directory.path, ignore_errors=True)
             return None
         directory.make_real()
+        shim.sync_directory(str(directory.path))
         return spec
+
+
+def _sync_all(directories: Sequence[JobDirectory]) -> None:
+    """Have what was written for these jobs survive a power cut. Raises OSError.
+
+    Each file by itself, because a sync of the whole file system would wait for all that other jobs
+    write. Many at once, because a journal takes those that come together in one go.
+    """
+    if len(directories) == 1:
+        _sync(directories[0])
+        return
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+        for _ in threads.map(_sync, directories):
+            pass
+
+
+def _sync(directory: JobDirectory) -> None:
+    for name in ("parameters.json", PREPARED):
+        descriptor = os.open(f"{directory.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    shim.sync_directory(str(directory.path))
 
 
 def _recovered(directory: JobDirectory) -> Spec | None:

@@ -23,8 +23,11 @@ def read_json(path: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_json(directory: str, name: str, value: dict[str, Any]) -> None:
-    """Replace `directory/name` at once and for good: written, synced, renamed, synced."""
+def write_json(directory: str, name: str, value: dict[str, Any], synced: bool = True) -> None:
+    """Replace `directory/name` at once and for good: written, synced, renamed, synced.
+
+    Without `synced` a power cut may leave the old one, none, or one that is not whole.
+    """
     spare = f"{directory}/.{name}.next"
     # An existing spare is written over in place: its blocks are there even when the disk is full.
     descriptor = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -33,11 +36,13 @@ def write_json(directory: str, name: str, value: dict[str, Any]) -> None:
         if os.pwrite(descriptor, data, 0) != len(data):
             raise OSError(f"{spare}: the disk is full")
         os.ftruncate(descriptor, len(data))
-        os.fsync(descriptor)
+        if synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.rename(spare, f"{directory}/{name}")  # noqa: PTH104
-    sync_directory(directory)
+    if synced:
+        sync_directory(directory)
 
 
 def sync_directory(directory: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import time
 
 from . import DEFAULT_GRACE_S, child
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 STUCK_AFTER_S = 5.0
 """A process that is still there so long after SIGKILL is named in the job's reason."""
+PATH_BYTES = 1 << 16
 CLOCK_STEP_S = 1.0
 """A time of day that went on otherwise than the time that passed was set meanwhile."""
 
@@ -260,8 +262,6 @@ def _length(seconds: float) -> str:
 
 def _read_secrets(descriptor: int) -> dict[str, str]:
     """The values that the agent has put into a file in memory, which is gone after this."""
-    if descriptor < 0:
-        return {}
     # A dump of this process would hold them.
     prctl(PR_SET_DUMPABLE, 0)
     with open(descriptor, "rb") as file:
@@ -270,13 +270,17 @@ def _read_secrets(descriptor: int) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Take over the lock that was inherited, then run the job."""
-    directory = arguments[0]
-    lock, news, secrets = (int(text) for text in arguments[1:4])
-    os.set_inheritable(lock, False)
-    os.set_inheritable(news, False)
+    """Wait for a job and take over its lock, then run it."""
+    with socket.socket(fileno=int(arguments[0])) as line:
+        directory, handed, _, _ = socket.recv_fds(line, PATH_BYTES, 3)
+    if not directory:
+        return
+    for descriptor in handed:
+        os.set_inheritable(descriptor, False)
+    _, news, *hidden = handed
     os.set_blocking(news, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    Shim(directory, news, _read_secrets(secrets)).run()
+    secrets = _read_secrets(hidden[0]) if hidden else {}
+    Shim(os.fsdecode(directory), news, secrets).run()
