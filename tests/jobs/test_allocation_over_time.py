@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from job_bench import uuid
 
-from cockpit.agent.jobs.allocation import Decision, Waiting, decide
+from cockpit.agent.jobs.allocation import Decision, Waiting, _Pass, decide
 from cockpit.agent.jobs.board import NEVER, Hold
 from cockpit.agent.jobs.resources import Device, Resources, Wish, refusal
 
@@ -289,3 +289,30 @@ def test_a_box_without_links_still_says_where() -> None:
     topology = resources(plain).topology
     assert topology.choose({0, 4, 5}, 2) == (4, 5)
     assert topology.why((4, 5), {0, 4, 5}) == "on NUMA node 1"
+
+
+class _Forgetful(set[Wish]):
+    """Remembers no wish that is hopeless."""
+
+    def __contains__(self, wish: object) -> bool:
+        return False
+
+
+@settings(deadline=None)
+@given(
+    st.lists(wishes, min_size=1, max_size=8),
+    st.lists(st.integers(0, 7), min_size=1, max_size=30),
+    st.sampled_from(LAYOUTS),
+    st.lists(st.sampled_from([NEVER, 50.0, 500.0]), min_size=COUNT, max_size=COUNT),
+)
+def test_leaving_out_promises_that_change_nothing_changes_no_decision(
+    kinds: list[Wish], order: list[int], layout: dict[int, list[str]], until_s: list[float]
+) -> None:
+    box = resources(BOX, slices=layout)
+    queue = [Waiting(str(n + 100), kinds[kind % len(kinds)]) for n, kind in enumerate(order)]
+    holds = [Hold(str(n), device.uuid, until_s[n % COUNT]) for n, device in enumerate(box.devices)][
+        : COUNT - 1
+    ]
+    careful = _Pass(box, holds, 0.0)
+    careful._hopeless = _Forgetful()
+    assert decide(queue, box, holds, 0.0) == tuple(careful.decide(each) for each in queue)

@@ -20,6 +20,7 @@ from .processes import (
     descendants,
     prctl,
     reap,
+    rename_process,
     send,
     signal_name,
     start_ticks,
@@ -282,5 +283,7 @@ def main(arguments: list[str]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # Its command line was written before it had a job.
+    rename_process(f"cockpit {os.path.basename(os.fsdecode(directory))}")  # noqa: PTH119
     secrets = _read_secrets(hidden[0]) if hidden else {}
     Shim(os.fsdecode(directory), news, secrets).run()
