@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ class Waiting:
 
     def __init__(self) -> None:
         """Raises OSError if no process can be made."""
+        self.environment = _inherited()
         script = str(Path(shim.__file__).with_name("__main__.py"))
         # Every message is whole or not there, and the end of the agent, however it comes, is one.
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -31,7 +33,7 @@ class Waiting:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
-                    env={k: v for k, v in os.environ.items() if k not in NOT_INHERITED},
+                    env=self.environment,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
@@ -65,10 +67,10 @@ class Spares:
         """A shim with this job. Raises OSError if no process can be made."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            try:
-                return waiting.give(directory, descriptors)
-            except OSError:
-                waiting.let_go()
+            if waiting.environment == _inherited():
+                with contextlib.suppress(OSError):
+                    return waiting.give(directory, descriptors)
+            waiting.let_go()
         return Waiting().give(directory, descriptors)
 
     def prepare(self) -> None:
@@ -81,3 +83,8 @@ class Spares:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.let_go()
+
+
+def _inherited() -> dict[str, str]:
+    """What a shim, and with it a job, gets of the environment of this process."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
