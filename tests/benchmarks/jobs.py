@@ -41,8 +41,6 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="ckb-", dir="/tmp"))
     # Slurm's daemons want a path that everybody may walk; what is private has a mode of its own.
     home.chmod(0o755)
-    # Ended as by Ctrl+C, so that nothing is left behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _cockpit(home, options.jobs, options.queued)
         if Slurm.possible():
@@ -68,6 +66,11 @@ async def _cockpit_times(home: Path, jobs: int, queued: int) -> None:
         # A name without a meaning; what the job prints goes to a file of this benchmark.
         return JobRequest("bench", command, environment={"PATH": os.environ["PATH"]}, **options)  # type: ignore[arg-type]
 
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only this task: the connection is needed to stop the jobs.
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     async with Box(LocalTransport(config.load().agent_settings())) as box:
         try:
             await _fill(box, wish, queued)
