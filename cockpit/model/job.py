@@ -165,6 +165,8 @@ class Job:
     """How much was ever logged, what rotation has put aside included."""
     requeued_from: str | None = None
     """The id of the job that this one runs again."""
+    removed: bool = False
+    """The last that is told of a job: its directory is gone."""
     time_limit_s: float | None = None
     after: tuple[str, ...] = ()
     """The ids of the jobs that had to complete before this one."""

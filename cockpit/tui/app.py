@@ -13,15 +13,14 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from cockpit.client import Box, Connected
+from cockpit.client import Box
 from cockpit.errors import CockpitError
-from cockpit.model import Event, Job, Snapshot
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
-from cockpit.tui.ended import tell as tell_ended
+from cockpit.tui.following import Following
 from cockpit.tui.graphics.detect import BLOCKS, Graphics
 from cockpit.tui.keys import Action, bindings, unknown_actions
-from cockpit.tui.live import Live, LiveScreen, News
+from cockpit.tui.live import Live
 from cockpit.tui.memory import Memory
 from cockpit.tui.pictures import save_picture
 from cockpit.tui.providers import CockpitCommands
@@ -34,9 +33,6 @@ from cockpit.tui.widgets.ink import Inked
 if TYPE_CHECKING:
     from cockpit.plugins import Found
 
-EVENTS_BACK_S = 24 * 3600.0
-JOBS_EVERY_S = 0.25
-"""Screens are told of jobs at most this often."""
 FALLBACK_THEME = "midnight"
 
 
@@ -90,8 +86,6 @@ class CockpitApp(App[None]):
         self.clock = clock
         self.live = Live(clock)
         self.memory = memory or Memory()
-        self._changed_jobs: dict[str, Job] = {}
-        self._jobs_told_s = 0.0
         self.themes = load_themes(theme_directories(self.terminal.theme_directories))
         super().__init__()
         self.set_keymap(dict(self.terminal.keys))
@@ -104,7 +98,7 @@ class CockpitApp(App[None]):
     def on_mount(self) -> None:
         """Show the wall at once; the box is asked afterwards."""
         self.switch_mode("wall")
-        self.run_worker(self._follow(), name="follow", exclusive=True)
+        self.run_worker(Following(self).run(), name="follow", exclusive=True)
         self.set_interval(1.0, self._tick)
         for problem in self._start_problems():
             self.notify(problem, severity="warning", timeout=10)
@@ -233,63 +227,11 @@ class CockpitApp(App[None]):
         for screen in self.screen_stack if self._running else ():
             screen.refresh(layout=False)
 
-    async def _follow(self) -> None:
-        async for update in self.box.follow(interval_s=self.terminal.refresh_s):
-            if isinstance(update, Job):
-                tell_ended(self, self.live.jobs.get(update.id), update, self.terminal.ended)
-            self.live.take(update)
-            if isinstance(update, Job):
-                self._gather(update)
-                continue
-            self._tell(update)
-            if isinstance(update, Connected):
-                self.run_worker(self._fill(), name="fill", group="fill", exclusive=True)
+    def stack(self, mode: str) -> list[Screen[Any]]:
+        """The screens of a mode, the lowest first; also while another mode is seen."""
+        return self._screen_stacks[mode]
 
-    def _gather(self, job: Job) -> None:
-        """Tell of a job at once after a quiet time, else together with others."""
-        first = not self._changed_jobs
-        self._changed_jobs[job.id] = job
-        if first:
-            pause_s = self._jobs_told_s + JOBS_EVERY_S - time.monotonic()
-            if pause_s <= 0:
-                self.call_later(self._tell_jobs)
-            else:
-                self.set_timer(pause_s, self._tell_jobs)
-
-    def _tell_jobs(self) -> None:
-        jobs, self._changed_jobs = tuple(self._changed_jobs.values()), {}
-        self._jobs_told_s = time.monotonic()
-        self._tell(jobs)
-
-    async def _fill(self) -> None:
-        """Ask once for what the subscription does not repeat: jobs and the last events."""
-        try:
-            jobs = await self.box.jobs()
-            events = await self.box.events(since_s=self.clock() - EVENTS_BACK_S)
-        except CockpitError as error:
-            self.notify(str(error), severity="warning")
-            return
-        self.live.fill(jobs, events)
-        self._tell(jobs)
-        await self._load_trails()
-
-    async def _load_trails(self) -> None:
-        for screen in self._screen_stacks["wall"]:
-            if isinstance(screen, WallScreen):
-                await screen.load_history()
-
-    def _tell(self, news: News) -> None:
-        """Pass news to what can be seen: the top screen, and those under a dialog."""
-        wall = self._screen_stacks["wall"][:1]
-        if isinstance(news, Snapshot) and wall and isinstance(wall[0], WallScreen):
-            wall[0].keep(news)
-        for screen in self._seen():
-            if isinstance(screen, LiveScreen):
-                screen.on_live(news)
-            if not isinstance(news, (tuple, Event)):
-                self.show_shell(screen)
-
-    def _seen(self) -> list[Screen[Any]]:
+    def seen(self) -> list[Screen[Any]]:
         """The screens that can be seen: the top one, and those under a dialog."""
         seen: list[Screen[Any]] = []
         for screen in reversed(self.screen_stack):
@@ -313,7 +255,7 @@ class CockpitApp(App[None]):
         if not self.is_headless and _terminal_gone():
             # Leaving in order would write to what is not there any more.
             signal.raise_signal(signal.SIGHUP)
-        for screen in self._seen():
+        for screen in self.seen():
             self.show_shell(screen)
             tick = getattr(screen, "on_second", None)
             if tick is not None:

@@ -220,6 +220,9 @@ def array_of(array_id: str, members: Sequence[Job]) -> Job:
         energy_j=_sum(job.energy_j for job in members),
         cost=_sum(job.cost for job in members),
         array=None,
+        placement="",
+        exit_code=None,
+        requeued_from=None,
     )
 
 

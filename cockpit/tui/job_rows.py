@@ -15,7 +15,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("name", 12, flex=1),
     Column("plugin", 12, drop=7),
     Column("state", 13),
-    Column("GPUs", 7),
+    Column("GPUs", 9),
     Column("progress", 14),
     Column("left", 8, right=True, drop=1),
     Column("time", 8, right=True, drop=2),
@@ -34,7 +34,9 @@ def progress_bar(share: float | None, width: int) -> tuple[Span, ...]:
     if share is None:
         return (("·" * width, "faint"), ("    ", ""))
     share = min(max(share, 0.0), 1.0)
-    return (*_bar(share, width), (f"{int(share * 100):>3}%", "text"))
+    percent = f"{int(share * 100)}%"
+    # A blank between a full bar and its figure, in as much room as there is for `99%`.
+    return (*_bar(share, width - 1), (f"{percent:>5}", "text"))
 
 
 def _bar(share: float, width: int) -> tuple[Span, ...]:

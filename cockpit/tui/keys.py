@@ -104,7 +104,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("last", "end,G", "To the last", "move_last", LISTS),
     Action("page_up", "pageup,ctrl+b", "A page up", "page_up", LISTS),
     Action("page_down", "pagedown,ctrl+f", "A page down", "page_down", LISTS),
-    Action("open", "enter", "Open what is selected", "open", _CHOSEN_FROM, "open", 15),
+    Action(
+        *("open", "enter", "Open what is selected", "open", _CHOSEN_FROM, "open", 15),
+        tabs=("", "gallery"),
+    ),
     Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
     Action(
         *("filter", "slash", "Filter by any word", "filter"),
@@ -194,6 +197,21 @@ def shown_keys(action: Action, overrides: Mapping[str, str]) -> str:
     return " ".join(shown_key(key) for key in overrides.get(action.name, action.keys).split(","))
 
 
+def key_of(name: str, overrides: Mapping[str, str]) -> str:
+    """The first key of an action by its name, as people write it."""
+    action = next(action for action in ACTIONS if action.name == name)
+    return shown_keys(action, overrides).split(" ")[0]
+
+
+def bar_key(action: Action, overrides: Mapping[str, str], typing: bool) -> str:
+    """The key that the line of keys names; while text is typed, one that is no letter, or none."""
+    shown = shown_keys(action, overrides).split(" ")
+    if typing:
+        # Space, Home and the like move in the text or belong to it.
+        shown = [key for key in shown if key[0] == "^" or key in ("Esc", "F1", "F5")]
+    return shown[0] if shown else ""
+
+
 def shown_key(key: str) -> str:
     """One key as people write it."""
     key = key.strip()
@@ -204,6 +222,8 @@ def shown_key(key: str) -> str:
         "pagedown": "PgDn",
         "home": "Home",
         "end": "End",
+        "f1": "F1",
+        "f5": "F5",
     }
     if key.startswith("ctrl+"):
         return "^" + key[5:]

@@ -39,6 +39,8 @@ class Live:
     disconnected: Disconnected | None = None
     received_s: float = 0.0
     """When the newest snapshot came in, by this machine's clock."""
+    _told: set[str] = field(default_factory=set)
+    """Ids of the jobs there was news of since the connection was made."""
     _open: list[Job] | None = None
     _holders: dict[str, Job] = field(default_factory=dict)
     """UUID of a GPU or slice → the newest open job that has it; of the same jobs as `_open`."""
@@ -47,6 +49,7 @@ class Live:
         """Let one update of `Box.follow` in."""
         if isinstance(update, Connected):
             self.box, self.disconnected = update.box, None
+            self._told = set()
         elif isinstance(update, BoxInfo):
             self.box = update
         elif isinstance(update, Snapshot):
@@ -54,14 +57,21 @@ class Live:
         elif isinstance(update, Event):
             self.events.append(update)
         elif isinstance(update, Job):
-            self.jobs[update.id] = update
+            self._told.add(update.id)
+            if update.removed:
+                self.jobs.pop(update.id, None)
+            else:
+                self.jobs[update.id] = update
             self._open = None
         else:
             self.disconnected = update
 
     def fill(self, jobs: Iterable[Job], events: Iterable[Event]) -> None:
         """Let in what was asked for once after connecting; newer news already here stays."""
-        self.jobs = {job.id: job for job in jobs} | self.jobs
+        told = {key: job for key, job in self.jobs.items() if key in self._told}
+        # What was removed while nobody listened is in neither; what was removed since is in `_told`.
+        listed = {job.id: job for job in jobs if job.id not in self._told}
+        self.jobs = listed | told
         self._open = None
         known = {event.id for event in self.events}
         merged = sorted(
@@ -93,6 +103,14 @@ class Live:
         """Let go of a job that was removed."""
         self.jobs.pop(job_id, None)
         self._open = None
+
+    def arrays(self) -> dict[str, list[str]]:
+        """Id of each array → the ids of its jobs."""
+        found: dict[str, list[str]] = {}
+        for job in self.jobs.values():
+            if job.array is not None:
+                found.setdefault(job.array.id, []).append(job.id)
+        return found
 
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""

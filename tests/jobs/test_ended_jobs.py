@@ -23,6 +23,13 @@ async def test_a_removed_job_is_gone_with_its_directory_and_its_number(bench: Be
     assert (await bench.submit("true", token="once")).id == "3"
 
 
+async def test_every_client_is_told_of_a_removal(bench: Bench) -> None:
+    job = await bench.end(await bench.submit("true"))
+    await bench.call("job.remove", id=job.id)
+    told = [each.removed for each in bench.published if each.id == job.id]
+    assert told[-1] and not any(told[:-1])
+
+
 async def test_a_job_that_has_not_ended_is_neither_removed_nor_requeued(bench: Bench) -> None:
     running = await bench.submit("sleep", "600", gpus=4)
     waiting = await bench.submit("true", gpus=1)

@@ -10,11 +10,13 @@ import pytest
 from busy_box import FULL, busy_box, crowded_box, waiting
 from fake_box import FakeBox
 from story_box import rows_of, settle, story_app, story_box, until
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 from cockpit.errors import BoxError
 from cockpit.model import Progress
 from cockpit.tui import job_rows
+from cockpit.tui.layout import Column, Row
 from cockpit.tui.memory import Memory
 from cockpit.tui.screens.job import JobScreen
 from cockpit.tui.screens.jobs import JobsScreen
@@ -323,3 +325,19 @@ async def test_news_of_a_row_that_cannot_be_seen_paint_nothing() -> None:
         box.push(replace(box.known_jobs["70"], cost=123.0))
         await until(pilot, lambda: bool(painted))
         assert len(painted) <= 2
+
+
+async def test_of_a_row_the_changed_cells_alone_are_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with story_app(busy_box()).run_test(size=(120, 40)) as pilot:
+        table = (await open_jobs(pilot)).table()
+        columns = (Column("one", 5), Column("two", 6, gap=3), Column("three", 7))
+        table.show([Row("a", ("1", "2", "3")), Row("b", ("4", "5", "6"))], columns)
+        await pilot.pause()
+        painted: list[Region] = []
+        monkeypatch.setattr(table, "refresh", lambda *regions: painted.extend(regions))
+        table.show([Row("a", ("1", "2", "3")), Row("b", ("4", "!", "6"))])
+        (region,) = painted
+        line = table.render_line(region.y).text
+        assert line[region.x : region.right] == "!".ljust(6) and "5" not in line

@@ -30,10 +30,8 @@ from cockpit.tui.launch.order import (
     SHARED,
     SLICE,
     Order,
-    defaults,
-    preset_texts,
-    request_texts,
 )
+from cockpit.tui.launch.texts import defaults, preset_texts, request_texts
 
 PLUGIN = Plugin(
     *("probe", "Probe", "Has one parameter of each type", "tool", ("python", "w.py")),
@@ -148,3 +146,12 @@ def test_a_preset_is_a_form_with_its_values() -> None:
     texts = preset_texts(PLUGIN, PLUGIN.presets[0])
     by_form = Order(PLUGIN, texts, INDICES).request()
     assert by_form == plugins.request(PLUGIN, {}, preset="big")
+
+
+def test_a_job_can_come_after_every_job_of_an_array() -> None:
+    texts = defaults(PLUGIN) | {GPUS: "1", AFTER: "3, 12[], 13"}
+    order = Order(PLUGIN, texts, INDICES, {"12": ("12", "13", "14")})
+    assert order.problems() == {}
+    assert order.request().after == ("3", "12", "13", "14")
+    assert "--after '12[]'" in order.command_line()
+    assert "no array 9[]" in replace(order, texts=texts | {AFTER: "9[]"}).problems()[AFTER]

@@ -26,6 +26,7 @@ from cockpit.tui.screens.launch import LaunchScreen
 from cockpit.tui.widgets.editors import Choice, Field, Fold
 from cockpit.tui.widgets.form import LaunchForm
 from cockpit.tui.widgets.gpu_strip import GpuStrip
+from cockpit.tui.widgets.keybar import KeyBar
 
 Compare = Callable[..., bool]
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -527,3 +528,21 @@ def test_a_wish_that_cannot_be_is_told(text: str) -> None:
 def test_a_shared_job_has_to_say_how_much_memory_it_needs() -> None:
     order = Order(TUNNEL, {GPUS: "1", "--shared": "true"}, {0: uuid(0)})
     assert "memory" in str(order.problems()) and "--gpu-memory" in order.problems()
+
+
+async def test_the_line_of_keys_names_what_works_where_the_keys_are() -> None:
+    async with app_with().run_test(size=(120, 40)) as pilot:
+        screen = await open_launch(pilot, "tunnel")
+        bar = screen.query_one(KeyBar)
+        await until(pilot, lambda: "open" in named(bar))
+        assert "jobs" in named(bar) and text_of(screen, "deed").startswith("^s launches")
+        await pilot.press("enter")
+        await until(pilot, lambda: "open" not in named(bar))
+        assert "start" in named(bar) and "help" in named(bar) and "jobs" not in named(bar)
+        assert text_of(screen, "deed").startswith("Enter launches")
+        await pilot.press("escape")
+        await until(pilot, lambda: "jobs" in named(bar))
+
+
+def named(bar: KeyBar) -> set[str]:
+    return {action.name for _, _, action in bar._spots}

@@ -147,6 +147,7 @@ class JobQueue:
             # It has just ended: the ledger has no line of it yet.
             self.books.close(record)
         await self.registry.remove(record)
+        self.teller.gone(record)
 
     # Devices
 

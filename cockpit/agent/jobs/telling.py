@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.notices import Notices
@@ -40,6 +41,10 @@ class Teller:
             record.published = job
             self._publish(job)
             self._note(record, job)
+
+    def gone(self, record: Record) -> None:
+        """Tell the clients that a job is no more."""
+        self._publish(replace(self.show(record), removed=True))
 
     def ended(self, record: Record) -> None:
         """Tell how a job ended: the clients, the events, and whoever wants to be notified."""

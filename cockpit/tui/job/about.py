@@ -11,7 +11,7 @@ from cockpit.tui import phrases
 from cockpit.tui.job.facts import mass
 from cockpit.tui.widgets.table import Column, Row
 
-COLUMNS: tuple[Column, ...] = (Column("", 16), Column("", 30, flex=True))
+COLUMNS: tuple[Column, ...] = (Column("", 22), Column("", 30, flex=True))
 
 
 def about_rows(
@@ -46,7 +46,9 @@ def _part(title: str, lines: Mapping[str, str]) -> list[Row]:
 def _where(job: Job, indices: dict[str, int]) -> dict[str, str]:
     return {
         "box": job.box or phrases.NONE,
-        "GPUs": phrases.gpu_numbers((*job.gpus, *job.slices), indices),
+        "GPUs": phrases.gpu_numbers((*job.gpus, *job.slices), indices)
+        if job.gpus or job.slices or job.started_s is None
+        else "none",
         **({"slices": ", ".join(job.slices)} if job.slices else {}),
         **({"why here": job.placement} if job.placement else {}),
         **({"reason": job.reason} if job.reason else {}),

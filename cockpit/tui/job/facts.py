@@ -23,10 +23,15 @@ def head_rows(
         (f"#{job.id} ", "primary bold"),
         (f"{job.name}  ", "text bold"),
         (f"{mark} {job.state}", f"{ink} bold"),
-        ("  on " + phrases.gpu_numbers((*job.gpus, *job.slices), indices), "text"),
     ]
+    devices = (*job.gpus, *job.slices)
+    if devices:
+        first.append((f"  on {phrases.gpu_numbers(devices, indices)}", "text"))
+    elif job.started_s is not None:
+        first.append(("  on no GPU", "muted"))
     if job.placement and job.state not in ENDED_STATES:
-        first.append((f"  {job.placement}", "muted"))
+        # It begins with the GPUs, which are said already.
+        first.append((f"  {job.placement.rpartition(': ')[2]}", "muted"))
     if job.array is not None:
         first.append((f"  {job.array.index} of array #{job.array.id}", "text"))
     if job.attempt > 1:
@@ -41,13 +46,15 @@ def head_rows(
     third: list[Span] = [
         (times, "muted"),
         (f"   {phrases.length(phrases.elapsed(job, now_s))} elapsed", "text"),
-        (f"   {phrases.energy(job.energy_j)} used", "text"),
     ]
+    held = bool(devices) or job.energy_j is not None
+    if held:
+        third.append((f"   {phrases.energy(job.energy_j)} used", "text"))
     if job.cost is not None and currency:
         third.append((f"   {job.cost:.2f} {currency}", "text"))
     if job.co2_g is not None:
         third.append((f"   {mass(job.co2_g)} CO2", "text"))
-    if job.ended_s is None:
+    if job.ended_s is None and held:
         third.append((f"   {phrases.number(power_w, 'W')} now", "text"))
     if job.power_mean_w is not None:
         third.append((f"   {job.power_mean_w:.0f} W mean", "muted"))
@@ -67,7 +74,10 @@ def _progress(job: Job, width: int) -> tuple[Span, ...]:
     bar = progress_bar(share_done(job), width)
     progress = job.progress
     if progress is None:
-        return (*bar, ("  this job tells no progress", "muted"))
+        told = "this job told no progress"
+        if job.state not in ENDED_STATES:
+            told = "no progress told yet" if job.started_s is not None else "not started yet"
+        return (*bar, (f"  {told}", "muted"))
     unit = f" {progress.unit}" if progress.unit else ""
     done = f"  {phrases.number(progress.done)} of {phrases.number(progress.total)}{unit}"
     left = ""

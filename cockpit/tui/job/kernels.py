@@ -21,7 +21,7 @@ KERNEL_COLUMNS: tuple[Column, ...] = (
     Column("GB/s", 7, right=True),
     Column("TFLOP/s", 7, right=True),
     Column("FLOP/B", 6, right=True, drop=6),
-    Column("of the roof", 15),
+    Column("of the roof", 15, gap=2),
     Column("which", 10, drop=4),
 )
 

@@ -8,14 +8,14 @@ name.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cockpit import wishes
 from cockpit.model import JobRequest
 from cockpit.parameters import Parameter, read_value
-from cockpit.plugins import Plugin, Preset, request
+from cockpit.plugins import Plugin, request
 
 GPUS, SLICE, MEMORY, SHARED = "--gpus", "--slice", "--gpu-memory", "--shared"
 NAME, PRIORITY, LIMIT, AFTER = "--name", "--priority", "--time-limit", "--after"
@@ -54,12 +54,17 @@ def slice_names(text: str) -> tuple[str, ...]:
     return tuple(name for word in _words(text) for name in wishes.slice_names(word))
 
 
-def job_ids(text: str) -> tuple[str, ...]:
-    """Ids of jobs, each once."""
-    wrong = [word for word in _words(text) if not (word.isdecimal() and word.isascii())]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is no id of a job: write them as 12, 13")
-    return tuple(dict.fromkeys(_words(text)))
+def job_ids(text: str, arrays: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Ids of jobs, each once; `12[]` is every job of that array (id → ids). Raises ValueError."""
+    ids: dict[str, None] = {}
+    for word in _words(text):
+        number = word.removesuffix("[]")
+        if not (number.isdecimal() and number.isascii()):
+            raise ValueError(f"{word!r} is no id of a job: write them as 12, 13[]")
+        if number != word and number not in arrays:
+            raise ValueError(f"there is no array {word} here")
+        ids.update(dict.fromkeys(arrays[number] if number != word else (number,)))
+    return tuple(ids)
 
 
 ASKED: tuple[Asked, ...] = (
@@ -95,8 +100,8 @@ ASKED: tuple[Asked, ...] = (
         *("as in 90s, 15m, 2h, 1d12h", wishes.duration_s),
     ),
     Asked(
-        *(AFTER, "after", "Starts once these jobs have completed, and only then", "ids: 12, 13"),
-        job_ids,
+        *(AFTER, "after", "Starts once these jobs have completed, and only then"),
+        *("ids, 13[] for an array: 12, 13[]", _words),
         each=True,
     ),
     Asked(
@@ -123,6 +128,8 @@ class Order:
     texts: Mapping[str, str] = field(default_factory=dict)
     gpus: Mapping[int, str] = field(default_factory=dict)
     """Index → UUID of the box's GPUs."""
+    arrays: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Id of each array → the ids of its jobs."""
 
     def said(self, key: str) -> str:
         """The text of a field; empty where nothing, or only blanks, was written."""
@@ -143,6 +150,8 @@ class Order:
         try:
             if asked.key == GPUS:
                 self.wanted()
+            elif asked.key == AFTER:
+                job_ids(text, self.arrays)
             elif text:
                 asked.read(text)
         except ValueError as error:
@@ -205,7 +214,7 @@ class Order:
             shared=read.get(SHARED, False),
             priority=read.get(PRIORITY, 0),
             time_limit_s=read.get(LIMIT),
-            after=read.get(AFTER, ()),
+            after=job_ids(self.said(AFTER), self.arrays),
             array=indices,
             array_parallel=parallel,
             retries=read.get(RETRIES, 0),
@@ -269,54 +278,3 @@ def gpu_wish(text: str, plugin: Plugin, gpus: Mapping[int, str]) -> Wanted:
     if not need.minimum <= wanted <= need.maximum:
         raise ValueError(f"runs on {need.wants}, not on {wanted}")
     return chosen or wanted
-
-
-# What a form begins with
-
-
-def value_text(value: object) -> str:
-    """A value as one writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return "" if value is None else str(value)
-
-
-def defaults(plugin: Plugin) -> dict[str, str]:
-    """The form as its plugin wants it to begin with."""
-    texts = {GPUS: str(plugin.gpus.default)}
-    return texts | {each.name: value_text(each.default) for each in plugin.parameters}
-
-
-def preset_texts(plugin: Plugin, preset: Preset) -> dict[str, str]:
-    """The form with what a preset sets."""
-    texts = defaults(plugin)
-    texts |= {name: value_text(value) for name, value in preset.parameters.items()}
-    return texts | ({GPUS: str(preset.gpus)} if preset.gpus is not None else {})
-
-
-def request_texts(
-    plugin: Plugin, request: JobRequest, indices: Mapping[str, int]
-) -> dict[str, str]:
-    """The form with what a job was submitted with, as far as this box still has it."""
-    texts = defaults(plugin)
-    known = {parameter.name for parameter in plugin.parameters}
-    texts |= {name: value_text(v) for name, v in request.parameters.items() if name in known}
-    if isinstance(request.gpus, int):
-        texts[GPUS] = "" if request.slices and not request.gpus else str(request.gpus)
-    else:
-        named = [str(indices[uuid]) for uuid in request.gpus if uuid in indices]
-        texts[GPUS] = ",".join(named) + ("," if len(named) == 1 else "")
-    more = {
-        SLICE: ", ".join(request.slices),
-        MEMORY: wishes.memory_text(request.gpu_memory_bytes) if request.gpu_memory_bytes else "",
-        SHARED: "true" if request.shared else "",
-        NAME: request.name if request.name != plugin.name else "",
-        PRIORITY: str(request.priority) if request.priority else "",
-        LIMIT: f"{request.time_limit_s:g}s" if request.time_limit_s else "",
-        AFTER: "",
-        ARRAY: wishes.array_text(request.array, request.array_parallel) if request.array else "",
-        RETRIES: str(request.retries) if request.retries else "",
-    }
-    return texts | {key: text for key, text in more.items() if text}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from cockpit.model import JobRequest
 from cockpit.plugins import Plugin
-from cockpit.tui.launch.order import GPUS, Order, defaults, preset_texts, request_texts
+from cockpit.tui.launch.order import GPUS, Order
+from cockpit.tui.launch.texts import defaults, preset_texts, request_texts
 from cockpit.tui.memory import Memory
 
 
@@ -18,6 +19,8 @@ class Start:
 
     label: str
     texts: Mapping[str, str]
+    summary: str = ""
+    """What it is for; empty where the label says it all."""
 
 
 def starts_of(
@@ -30,7 +33,9 @@ def starts_of(
     """All of them, and which comes first: a job's values, a GPU (UUID), the last ones, the defaults."""
     starts = {"defaults": Start("defaults", defaults(plugin))}
     for preset in plugin.presets:
-        starts[f"preset {preset.name}"] = Start(preset.title, preset_texts(plugin, preset))
+        starts[f"preset {preset.name}"] = Start(
+            preset.title, preset_texts(plugin, preset), preset.summary
+        )
     first, last = "defaults", last_texts(plugin, memory, gpus)
     if last is not None:
         first, starts["last"] = "last", Start("last used", last)

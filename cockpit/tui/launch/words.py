@@ -30,6 +30,11 @@ def packages(plugin: Plugin) -> str:
     return ", ".join(re.split(r"[\s\[<>=!~;@]", each.strip())[0] for each in plugin.requires)
 
 
+def _wait(fate: Prospect) -> str:
+    """What it would wait for, without saying again that it waits."""
+    return fate.text.removeprefix("waiting ").removeprefix("for ")
+
+
 def short_fate(fate: Prospect | None) -> str:
     """In a few words, for the list."""
     if fate is None:
@@ -37,7 +42,7 @@ def short_fate(fate: Prospect | None) -> str:
     if fate.fate == "starts":
         return "starts at once" + (", builds its environment" if fate.builds else "")
     if fate.fate == "waits":
-        return f"would wait: {fate.text.removeprefix('waiting for ')}"
+        return f"would wait: {_wait(fate)}"
     return f"cannot run here: {fate.text}"
 
 
@@ -48,7 +53,7 @@ def long_fate(fate: Prospect) -> tuple[Run, ...]:
         where = f" on {fate.text}" if fate.text else ""
         said = f"starts at once{where}"
     elif fate.fate == "waits":
-        said = f"waits: {fate.text.removeprefix('waiting for ')}"
+        said = f"waits: {_wait(fate)}"
     else:
         said = f"cannot run here: {fate.text}"
     builds = "  its environment is built first" if fate.builds and fate.fate != "never" else ""

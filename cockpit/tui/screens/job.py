@@ -133,6 +133,8 @@ class JobScreen(JobKeys):
             self.trails.add(news, self.job)
         ids = (self.job_id, self.other_id)
         mine = isinstance(news, tuple) and any(job.id in ids for job in news)
+        if isinstance(news, tuple) and any(j.removed and j.id == self.job_id for j in news):
+            self.gone = f"Job {self.job_id} was removed."
         if mine or isinstance(news, Snapshot):
             self.refill()
 

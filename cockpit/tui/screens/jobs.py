@@ -15,6 +15,7 @@ from cockpit.tui.job_list import FIRST_ORDER, HIGH_FIRST, ORDERS, JobList, Now
 from cockpit.tui.keys import bindings
 from cockpit.tui.layout import Column, LazyRows, Row, Span
 from cockpit.tui.live import News
+from cockpit.tui.narrow import NarrowCompositor
 from cockpit.tui.screens.job_actions import JobActions
 from cockpit.tui.widgets.mark_table import MarkTable
 from cockpit.tui.widgets.table import Table
@@ -38,6 +39,7 @@ class JobsScreen(JobActions):
 
     def __init__(self) -> None:
         super().__init__()
+        self._compositor = NarrowCompositor()
         self.listed = JobList()
         self._order = FIRST_ORDER
         self._unfolded: frozenset[str] = frozenset()

@@ -16,22 +16,20 @@ from textual.widgets import Static
 from cockpit.errors import CockpitError
 from cockpit.model import JobRequest, Prospect, Snapshot
 from cockpit.plugins import BrokenPlugin, Plugin
-from cockpit.tui.draw import Run
 from cockpit.tui.keys import bindings
 from cockpit.tui.launch.gallery import Entry, Gallery, matches, ordered
-from cockpit.tui.launch.order import (
-    GPUS,
-    Order,
-    defaults,
-    named_gpus,
-)
+from cockpit.tui.launch.order import GPUS, Order, named_gpus
 from cockpit.tui.launch.starts import as_it_is, remember, starts_of
-from cockpit.tui.launch.words import long_fate, needs, packages
+from cockpit.tui.launch.texts import defaults
+from cockpit.tui.launch.words import needs, packages
 from cockpit.tui.live import News
 from cockpit.tui.screens.listing import ListingScreen
-from cockpit.tui.widgets.editors import Wanted
+from cockpit.tui.widgets.editors import Field, Wanted
 from cockpit.tui.widgets.form import LaunchForm
 from cockpit.tui.widgets.gpu_strip import GpuStrip, slots
+from cockpit.tui.widgets.ink import theme_ink
+from cockpit.tui.widgets.keybar import KeyBar
+from cockpit.tui.widgets.outlook import Outlook
 
 ASK_AFTER_S = 0.15
 """The box is asked what would become of it once nothing was typed for so long."""
@@ -61,15 +59,11 @@ class LaunchScreen(ListingScreen):
     LaunchScreen #chosen { height: 1fr; }
     LaunchScreen #title { height: auto; max-height: 6; margin-bottom: 1; }
     LaunchScreen #form { height: 1fr; }
-    LaunchScreen #hint { height: 2; color: $muted; }
+    LaunchScreen.-wide #fate { height: auto; min-height: 1; max-height: 2; text-wrap: wrap; }
+    LaunchScreen.-wide #same { max-height: 4; }
+    LaunchScreen.-tall #deed, LaunchScreen.-tall #same { margin-top: 1; }
     LaunchScreen .note { display: none; }
     LaunchScreen.-wide .note { display: block; }
-    LaunchScreen #fate { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    LaunchScreen.-wide #fate { height: auto; max-height: 2; text-wrap: wrap; }
-    LaunchScreen #same { height: auto; max-height: 2; color: $muted; }
-    LaunchScreen.-wide #same { max-height: 4; }
-    LaunchScreen #deed { height: 1; }
-    LaunchScreen.-tall #deed, LaunchScreen.-tall #same { margin-top: 1; }
     """
 
     def __init__(
@@ -91,10 +85,7 @@ class LaunchScreen(ListingScreen):
             with Vertical(id="chosen"):
                 yield Static(id="title", markup=False)
                 yield Vertical(id="form")
-                yield Static(id="hint", markup=False)
-                yield Static(id="fate", markup=False)
-                yield Static(id="same", markup=False)
-                yield Static(id="deed", markup=False)
+                yield Outlook(id="outlook")
 
     def on_mount(self) -> None:
         self._entries = ordered(self.app.load_plugins())
@@ -103,6 +94,7 @@ class LaunchScreen(ListingScreen):
         self.gallery.select(wanted)
         if not self._entries:
             self.query_one("#title", Static).update(EMPTY)
+        self._name_keys()
         self._ask_all()
 
     def on_resize(self) -> None:
@@ -145,20 +137,24 @@ class LaunchScreen(ListingScreen):
         await self._open(event.entry)
 
     async def _open(self, entry: Entry | None) -> None:
+        # An answer about the plugin before must not stand below this one.
+        self.workers.cancel_group(self, "fate")
         holder, title = self.query_one("#form"), self.query_one("#title", Static)
         await holder.remove_children()
         self._fate = self._asked = None
-        for name in ("#hint", "#fate", "#same", "#deed"):
-            self.query_one(name, Static).update("")
+        self.query_one(Outlook).clear()
         if entry is None:
             title.update(self._nothing)
         elif isinstance(entry, BrokenPlugin):
             title.update(
                 Text.assemble(
-                    (f"✗ {entry.name} is broken\n", self._ink("error")),
+                    (f"✗ {entry.name} is broken\n", theme_ink(self.app, "error")),
                     f"{entry.reason}\n",
-                    (f"{entry.directory}\n", self._ink("muted")),
-                    (f"`cockpit plugins check {entry.name}` says more", self._ink("muted")),
+                    (f"{entry.directory}\n", theme_ink(self.app, "muted")),
+                    (
+                        f"`cockpit plugins check {entry.name}` says more",
+                        theme_ink(self.app, "muted"),
+                    ),
                 )
             )
         else:
@@ -169,7 +165,7 @@ class LaunchScreen(ListingScreen):
 
     def _title(self, plugin: Plugin) -> Text:
         facts = [plugin.kind, needs(plugin), packages(plugin)]
-        muted = self._ink("muted")
+        muted = theme_ink(self.app, "muted")
         return Text.assemble(
             (plugin.title, "bold"),
             ("  " + " · ".join(fact for fact in facts if fact), muted),
@@ -182,7 +178,7 @@ class LaunchScreen(ListingScreen):
         starts, first = starts_of(plugin, memory, self._gpus, self._request, self._gpu)
         snapshot = self.app.live.snapshot
         sliced = any(gpu.slices for gpu in (snapshot.gpus if snapshot else ()))
-        return LaunchForm(plugin, self._gpus, starts, first, sliced)
+        return LaunchForm(plugin, self._gpus, starts, first, sliced, self.app.live.arrays)
 
     # What it says
 
@@ -196,21 +192,12 @@ class LaunchScreen(ListingScreen):
         form = self.form
         if form is None:
             return
-        self.query_one("#hint", Static).update(form.hint())
-        deed, muted = self.query_one("#deed", Static), self._ink("muted")
+        self.query_one(Outlook).say(form, self.focused is not None)
         if form.problems:
-            key, problem = next(iter(form.problems.items()))
-            deed.update(Text(f"✗ {key.removeprefix('--')}: {problem}", style=self._ink("error")))
-            self.query_one("#same", Static).update("")
             self._asked = None
             self.workers.cancel_group(self, "fate")
             self._show_fate(None)
-            return
-        line = Text.assemble(("$ ", muted), (form.order.command_line(), muted))
-        self.query_one("#same", Static).update(line)
-        keys = (("Enter", "bold"), f" launches {form.plugin.title}")
-        deed.update(Text.assemble(*keys, ("   ^y copies the command line", muted)))
-        if form.order != self._asked:
+        elif form.order != self._asked:
             self._asked = form.order
             self._ask()
 
@@ -219,6 +206,8 @@ class LaunchScreen(ListingScreen):
         """Ask the box what would become of it, again and again while it stands there."""
         order = self._asked
         await asyncio.sleep(ASK_AFTER_S)
+        # What was true of another order is not left standing until the box has answered.
+        self._show_fate(None)
         while order is not None:
             try:
                 self._show_fate(await self.app.box.prospect(order.request()))
@@ -229,11 +218,9 @@ class LaunchScreen(ListingScreen):
     def _show_fate(self, fate: Prospect | None) -> None:
         if fate != self._fate or fate is None:
             self._fate = fate
-            runs: tuple[Run, ...] = long_fate(fate) if fate else ()
-            text = Text.assemble(*((said, self._ink(front)) for said, front in runs))
             # The answer may come while the screen is closing, when its widgets have gone.
-            for line in self.query("#fate").results(Static):
-                line.update(text)
+            for outlook in self.query(Outlook):
+                outlook.foretell(fate)
             self._show_strip()
 
     def _show_strip(self) -> None:
@@ -261,22 +248,25 @@ class LaunchScreen(ListingScreen):
                 gallery.tell(fates)
             await asyncio.sleep(ASK_EVERY_S)
 
-    def _ink(self, name: str) -> str:
-        color = self.app.theme_variables.get(name, "")
-        return color if color.startswith("#") else "bold" if name == "error" else ""
-
     # Keys
 
     def on_descendant_focus(self) -> None:
-        self.gallery.activate(self.focused is None)
+        self._name_keys()
 
     def on_descendant_blur(self) -> None:
         self.call_after_refresh(self._settle_focus)
 
     def _settle_focus(self) -> None:
-        self.gallery.activate(self.focused is None)
+        self._name_keys()
         if self.focused is None:
             self._say()
+
+    def _name_keys(self) -> None:
+        """Say where the keys are: in the gallery, in the form, or in a text."""
+        self.gallery.activate(self.focused is None)
+        tab = "gallery" if self.focused is None else "form"
+        for bar in self.query(KeyBar):
+            bar.show_tab(tab, isinstance(self.focused, Field))
 
     async def action_move_up(self) -> None:
         self._choose(-1)

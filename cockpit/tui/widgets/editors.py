@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
+from rich.text import Text
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -78,9 +79,16 @@ class Choice(Inked, can_focus=True):
     ages = False
     DEFAULT_CSS = "Choice { height: 1; width: 1fr; }"
 
-    def __init__(self, key: str, choices: Mapping[str, str], text: str) -> None:
+    def __init__(
+        self,
+        key: str,
+        choices: Mapping[str, str],
+        text: str,
+        summaries: Mapping[str, str] | None = None,
+    ) -> None:
+        """`choices` and `summaries`: by key, what is shown, and what the list says of it too."""
         super().__init__()
-        self.key, self.choices = key, dict(choices)
+        self.key, self.choices, self.summaries = key, dict(choices), dict(summaries or {})
         self.text = text
 
     def put(self, text: str) -> None:
@@ -102,7 +110,7 @@ class Choice(Inked, can_focus=True):
         if event.key in ("left", "h", "right", "l", "space"):
             event.stop()
             if event.key == "space" and not self._roomy:
-                self.app.push_screen(_Chooser(self.choices, self.text), self._chosen)
+                self._list()
                 return
             step = -1 if event.key in ("left", "h") else 1
             self.put(keys[(max(at, 0) + step) % len(keys) if at >= 0 else 0])
@@ -122,13 +130,22 @@ class Choice(Inked, can_focus=True):
                 self.put(key)
                 return
         if not self._roomy:
-            self.app.push_screen(_Chooser(self.choices, self.text), self._chosen)
+            self._list()
+
+    def _list(self) -> None:
+        chooser = _Chooser(self.choices, self.text, self.summaries)
+        self.app.push_screen(chooser, self._chosen)
 
     def on_focus(self) -> None:
         self.refresh()
 
     def on_blur(self) -> None:
         self.refresh()
+
+    @property
+    def _told(self) -> str:
+        """How many there are beside the one that is seen, and how to see them."""
+        return f"  Space: all {len(self.choices)}"
 
     @property
     def _roomy(self) -> bool:
@@ -152,8 +169,11 @@ class Choice(Inked, can_focus=True):
                     front = "text bold reverse"
                 segments += [Segment(f" {label} ", self.ink(front)), Segment(" ")]
         else:
-            label = self.choices.get(self.text, self.text)
-            segments = [Segment(f"◂ {clip(label, self.size.width - 4)} ▸", self.ink(chosen))]
+            label = clip(self.choices.get(self.text, self.text), self.size.width - 4)
+            segments = [Segment(f"◂ {label} ▸", self.ink(chosen))]
+            room = self.size.width - len(label) - 4
+            if self.has_focus or len(self._told) <= room:
+                segments.append(Segment(clip(self._told, room), self.ink("muted")))
         strip = Strip(segments).adjust_cell_length(self.size.width)
         return strip.apply_style(self.rich_style)
 
@@ -170,15 +190,24 @@ class _Chooser(ListDialog):
 
     TITLE_TEXT = "Choose"
 
-    def __init__(self, choices: Mapping[str, str], chosen: str) -> None:
+    def __init__(
+        self, choices: Mapping[str, str], chosen: str, summaries: Mapping[str, str]
+    ) -> None:
         super().__init__()
-        self._choices = choices
+        self._choices, self._summaries = choices, summaries
         self.start_id = chosen
 
     def options(self) -> list[tuple[str, Option]]:
         from textual.widgets.option_list import Option
 
-        return [(label, Option(label, id=key)) for key, label in self._choices.items()]
+        listed = []
+        for key, label in self._choices.items():
+            summary = self._summaries.get(key, "")
+            prompt = Text(label)
+            if summary:
+                prompt = Text.assemble((label, "bold"), (f"\n{summary}", "dim"))
+            listed.append((f"{label} {summary}", Option(prompt, id=key)))
+        return listed
 
     def on_option_list_option_selected(self, event: events.Event) -> None:
         self.dismiss(getattr(event, "option_id", None))

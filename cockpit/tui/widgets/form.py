@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -36,7 +36,8 @@ class FormRow(Horizontal):
         yield Static(self.label, classes="name", markup=False)
         yield self.editor
         if isinstance(self.editor, Field):
-            yield Static(self._unit, classes="unit", markup=False)
+            if self._unit:
+                yield Static(self._unit, classes="unit", markup=False)
             yield Static(self.note, classes="note", markup=False)
 
     def tell(self, problem: str, note: str = "") -> None:
@@ -53,15 +54,16 @@ class LaunchForm(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     LaunchForm { height: 1fr; scrollbar-size: 1 1; }
     LaunchForm FormRow { height: 1; }
-    LaunchForm .name { width: 16; color: $foreground; }
+    LaunchForm .name { width: 17; color: $foreground; }
     LaunchForm Field, LaunchForm Field.-textual-compact {
         width: 20; background: $panel; padding: 0 1;
     }
     LaunchForm Field:focus { background: $primary 25%; }
-    LaunchForm .unit { width: 8; padding-left: 1; color: $muted; }
-    LaunchForm .note { width: 1fr; color: $muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    LaunchForm .unit { width: auto; padding-left: 1; color: $muted; }
+    LaunchForm .note { width: 1fr; padding-left: 1; color: $muted; }
+    LaunchForm .note { text-wrap: nowrap; text-overflow: ellipsis; }
     LaunchForm .-bad .name, LaunchForm .-bad .note { color: $error; }
-    LaunchForm GpuStrip { margin-left: 16; }
+    LaunchForm GpuStrip { margin-left: 17; }
     LaunchForm.-airy #parameters, LaunchForm.-airy Fold { margin-top: 1; }
     LaunchForm Vertical { height: auto; }
     LaunchForm #rare { display: none; }
@@ -79,8 +81,11 @@ class LaunchForm(VerticalScroll, can_focus=False):
         starts: Mapping[str, Start],
         start: str,
         sliced: bool,
+        arrays: Callable[[], Mapping[str, Sequence[str]]],
     ) -> None:
+        """`arrays` tells the ids of the jobs of each array that there is when it is asked."""
         super().__init__()
+        self._arrays = arrays
         self.plugin, self.gpus, self.starts = plugin, dict(gpus), dict(starts)
         self._first, self._sliced = dict(starts[start].texts), sliced
         self.problems: dict[str, str] = {}
@@ -88,7 +93,8 @@ class LaunchForm(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         labels = {key: start.label for key, start in self.starts.items()}
         if len(labels) > 1:
-            yield FormRow(START, START, Choice(START, labels, ""))
+            summaries = {key: start.summary for key, start in self.starts.items()}
+            yield FormRow(START, START, Choice(START, labels, "", summaries))
         for asked in ASKED:
             if not self._rare(asked):
                 yield self._asked_row(asked)
@@ -109,9 +115,13 @@ class LaunchForm(VerticalScroll, can_focus=False):
     def _asked_row(self, asked: Asked) -> FormRow:
         text = self._first.get(asked.key, "")
         editor = Switch(asked.key, text) if asked.key == SHARED else Field(asked.key, text)
+        return FormRow(asked.key, asked.label, editor, "", self._asked_note(asked))
+
+    def _asked_note(self, asked: Asked) -> str:
+        if asked.key != GPUS:
+            return asked.note
         need = self.plugin.gpus
-        note = f"{need.bounds}, or which: 0,3" if asked.key == GPUS else asked.note
-        return FormRow(asked.key, asked.label, editor, "", note)
+        return f"{need.bounds}, or which: 0,3" if need.maximum else "it runs on no GPU"
 
     def _parameter_row(self, parameter: Parameter) -> FormRow:
         text = self._first.get(parameter.name, "")
@@ -146,7 +156,7 @@ class LaunchForm(VerticalScroll, can_focus=False):
     @property
     def order(self) -> Order:
         """What it says as an order."""
-        return Order(self.plugin, self.texts, self.gpus)
+        return Order(self.plugin, self.texts, self.gpus, self._arrays())
 
     def put(self, texts: Mapping[str, str]) -> None:
         """Fill every field; empty what is not named."""
@@ -187,7 +197,7 @@ class LaunchForm(VerticalScroll, can_focus=False):
     def check(self) -> None:
         """Find what is wrong and say it beside the field it is about."""
         texts = self.texts
-        self.problems = Order(self.plugin, texts, self.gpus).problems()
+        self.problems = self.order.problems()
         paths = {each.name for each in self.plugin.parameters if each.type == "path"}
         for row in self.rows:
             note = path_note(texts[row.key]) if row.key in paths else ""
@@ -223,10 +233,15 @@ class LaunchForm(VerticalScroll, can_focus=False):
             return "Enter shows or hides what is rarely needed"
         key = focused.key if isinstance(focused, (Field, Choice)) else ""
         if key == START:
-            return "Fills the form: the plugin's defaults, its presets, what you launched last"
+            chosen = self.starts.get(self.query_one(Choice).text)
+            said = chosen.summary if chosen else ""
+            return (
+                said or "Fills the form: the plugin's defaults, its presets, what you launched last"
+            )
         for asked in ASKED:
             if asked.key == key:
-                return f"{asked.help}: {asked.note}" if asked.note else asked.help
+                note = self._asked_note(asked)
+                return f"{asked.help}: {note}" if note else asked.help
         for parameter in self.plugin.parameters:
             if parameter.name == key:
                 return f"{parameter.help or parameter.name}: {parameter.wants}"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.style import Style
+from textual.app import App
 from textual.widget import Widget
 
 from cockpit.tui.look import Look
+
+
+def theme_ink(app: App[Any], name: str) -> str:
+    """A colour of the theme for text in a stock widget; in a theme of no colours an error is bold."""
+    color = app.theme_variables.get(name, "")
+    return color if color.startswith("#") else "bold" if name == "error" else ""
 
 
 class Inked(Widget):

@@ -8,7 +8,7 @@ from textual import events
 from textual.geometry import Region
 
 from cockpit.tui.draw import Line, Run, crop
-from cockpit.tui.keys import Action, Place, footer, shown_keys
+from cockpit.tui.keys import Action, Place, bar_key, footer
 from cockpit.tui.widgets.board import Board
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ class KeyBar(Board):
 
     def __init__(self, place: Place) -> None:
         super().__init__()
-        self.place, self._tab = place, ""
+        self.place, self._tab, self._typing = place, "", False
         self._spots: list[tuple[int, int, Action]] = []
 
-    def show_tab(self, tab: str) -> None:
-        """Name the actions of this tab too."""
-        if tab != self._tab:
-            self._tab = tab
+    def show_tab(self, tab: str, typing: bool = False) -> None:
+        """Name the actions of this tab too; while text is typed, none that a letter would do."""
+        if (tab, typing) != (self._tab, self._typing):
+            self._tab, self._typing = tab, typing
             self._choose()
 
     def on_resize(self) -> None:
@@ -40,7 +40,9 @@ class KeyBar(Board):
         chosen: list[tuple[Action, str]] = []
         room = width - 1
         for action in footer(self.place, self._tab):
-            key = shown_keys(action, self.app.terminal.keys).split(" ")[0]
+            key = bar_key(action, self.app.terminal.keys, self._typing)
+            if not key:
+                continue
             room -= len(key) + len(action.label) + 3
             if room < 0:
                 break

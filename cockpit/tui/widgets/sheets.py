@@ -63,7 +63,9 @@ class Sheets(Vertical):
         """Have these sheets to choose from."""
         self._plan = plan
         choices = {f"{kind}/{name}": title for kind, name, title in plan}
-        self.query_one("#names", TabLine).offer(choices or {"": ""})
+        names = self.query_one("#names", TabLine)
+        names.offer(choices or {"": ""})
+        names.display = bool(choices)
 
     def turn(self, by: int) -> None:
         """Show the sheet `by` places further."""

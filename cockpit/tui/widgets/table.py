@@ -131,8 +131,7 @@ class Table(ScrollView, Inked, can_focus=False):
             self.refresh()
         else:
             for index in self._visible():
-                if self._row(index) != before.get(index):
-                    self._refresh_row(index)
+                self._refresh_cells(index, before.get(index))
         if self.selected != selected:
             self.refresh()
             self.post_message(self.Moved(self, self.selected))
@@ -197,12 +196,10 @@ class Table(ScrollView, Inked, can_focus=False):
         return index if y >= self._header and 0 <= index < len(self._keys) else None
 
     def _click_header(self, x: int) -> None:
-        at = self._gutter
-        for column, width in zip(self._columns, self._widths(), strict=True):
+        for column, (at, width) in zip(self._columns, self._places(), strict=True):
             if width and at <= x <= at + width:
                 self.post_message(self.HeaderClicked(self, column.name))
                 return
-            at += width + column.gap if width else 0
 
     def _go(self, index: int) -> None:
         index = max(min(index, len(self._keys) - 1), 0)
@@ -310,6 +307,17 @@ class Table(ScrollView, Inked, can_focus=False):
     def _widths(self) -> list[int]:
         return widths(self._columns, self._room - self._gutter)
 
+    def _places(self) -> list[tuple[int, int]]:
+        """Of each column its first cell and its width; 0 wide if it is left out."""
+        places: list[tuple[int, int]] = []
+        at = self._gutter
+        for column, width in zip(self._columns, self._widths(), strict=True):
+            if width and at > self._gutter:
+                at += column.gap
+            places.append((at, width))
+            at += width
+        return places
+
     @property
     def _room(self) -> int:
         """Cells of a line: what the scrollbar leaves, if there is one."""
@@ -324,6 +332,25 @@ class Table(ScrollView, Inked, can_focus=False):
         return range(top, min(top + max(self.size.height - self._header, 0), len(self._keys)))
 
     def _refresh_row(self, index: int) -> None:
+        self._refresh_at(index, [(0, self.size.width)])
+
+    def _refresh_cells(self, index: int, before: Row | None) -> None:
+        """Draw again what is another than it was `before`: where its row has changed, its cells alone."""
+        row = self._row(index)
+        if row == before:
+            return
+        if before is None or before.key != row.key or len(before.cells) != len(row.cells):
+            self._refresh_row(index)
+            return
+        changed = [
+            (at, width)
+            for (at, width), new, old in zip(self._places(), row.cells, before.cells, strict=False)
+            if width and new != old
+        ]
+        self._refresh_at(index, changed)
+
+    def _refresh_at(self, index: int, spans: Sequence[tuple[int, int]]) -> None:
+        """Draw these parts (first cell, cells) of a row again, if it can be seen."""
         y = index - self.scroll_offset.y + self._header
-        if self._header <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+        if spans and self._header <= y < self.size.height:
+            self.refresh(*(Region(x, y, width, 1) for x, width in spans))
