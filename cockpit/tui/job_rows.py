@@ -15,7 +15,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("name", 12, flex=1),
     Column("plugin", 12, drop=7),
     Column("state", 13),
-    Column("GPUs", 9),
+    Column("GPUs", 8),
     Column("progress", 14),
     Column("left", 8, right=True, drop=1),
     Column("time", 8, right=True, drop=2),

@@ -54,13 +54,14 @@ class Outlook(Vertical):
         self._put("same", Text.assemble(("$ ", muted), (form.order.command_line(), muted)))
         keys = self.app.terminal.keys
         starts = "Enter" if editing else key_of("start", keys)
-        fills = "" if editing else f"   {key_of('open', keys)} fills in the form"
+        copies = f"   {key_of('copy_command', keys)} copies the command line"
+        more = copies if editing else f"   {key_of('open', keys)} fills in the form"
         self._put(
             "deed",
             Text.assemble(
                 (starts, "bold"),
                 f" launches {form.plugin.title}",
-                (f"{fills}   {key_of('copy_command', keys)} copies the command line", muted),
+                (more, muted),
             ),
         )
 
