@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -12,23 +11,15 @@ from typing import Any, Protocol
 
 from cockpit import __version__, protocol
 from cockpit.errors import BoxError
-from cockpit.link import CALL_TIMEOUT_S, Link, Missed, decode
+from cockpit.job_calls import JobCalls
+from cockpit.link import CALL_TIMEOUT_S, LineReader, LineWriter, Link, Missed, decode
 from cockpit.model import (
     BoxInfo,
     Event,
     Job,
-    JobImage,
-    JobRequest,
-    JobTable,
-    JobText,
-    LedgerEntry,
-    Prospect,
     Series,
     Snapshot,
 )
-
-COPY_TIMEOUT_S = 600.0
-"""For a submission that copies a directory."""
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 """Pauses between attempts; the first one after a loss is made at once."""
@@ -41,14 +32,25 @@ class Transport(Protocol):
     """A way to an agent. `open` may start one; `restart` replaces one of another version."""
 
     name: str
+    local: bool
+    """Whether the box is this machine: its files are the ones here."""
     settings_digest: str | None
     """What the agent is to be run with; None accepts any."""
 
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open(self) -> tuple[LineReader, LineWriter]:
         """A connection to the agent. Raises BoxError with advice when there can be none."""
 
     async def restart(self) -> None:
         """End the running agent, so that the next `open` starts one of this version."""
+
+    async def place(self, folder: str) -> str:
+        """The path on the box of a folder of this machine, which is sent there if need be."""
+
+    async def forward(self, port: int) -> int:
+        """A port of this machine's loopback that leads to `port` of the box's loopback."""
+
+    async def close(self) -> None:
+        """Let go of whatever is shared by the streams."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ Update = Connected | Disconnected | BoxInfo | Snapshot | Event | Job
 """What `Box.follow` yields."""
 
 
-class Box:
+class Box(JobCalls):
     """A box, through its agent. Methods raise BoxError: in words, with advice, never a traceback."""
 
     def __init__(self, transport: Transport) -> None:
@@ -80,6 +82,11 @@ class Box:
         self._transport = transport
         self._link: Link | None = None
         self._opening = asyncio.Lock()
+
+    @property
+    def local(self) -> bool:
+        """Whether the box is this machine: its files are the ones here."""
+        return self._transport.local
 
     async def connect(self) -> BoxInfo:
         """Make sure there is a connection, starting or replacing the agent if need be."""
@@ -131,6 +138,7 @@ class Box:
         if self._link is not None:
             await self._link.close()
             self._link = None
+        await self._transport.close()
 
     async def __aenter__(self) -> Box:
         await self.connect()
@@ -196,135 +204,13 @@ class Box:
         """End the agent; jobs go on in their shims."""
         await self.call("shutdown")
 
-    # Jobs
+    async def place(self, folder: str) -> str:
+        """The path on the box of a folder of this machine, sent there if it is another one."""
+        return await self._transport.place(folder)
 
-    async def usage(self, since_s: float, until_s: float) -> list[LedgerEntry]:
-        """The ledger: every job that had its devices in this span, running and removed ones too."""
-        found: list[LedgerEntry] = []
-        while True:
-            params = {"since_s": since_s, "until_s": until_s, "offset": len(found)}
-            result = await self.call("usage", params)
-            found += [decode(LedgerEntry, entry) for entry in result["entries"]]
-            if not result["entries"] or len(found) >= result["total"]:
-                return found
-
-    async def submit(self, request: JobRequest, secrets: Mapping[str, str] | None = None) -> Job:
-        """Queue a job; returns as soon as the agent has it on disk, what is to be copied included.
-
-        `secrets` holds a value for each name in `request.secrets`. The same token twice is one job.
-        """
-        params = {**vars(request), "secret_values": dict(secrets or {})}
-        patience_s = CALL_TIMEOUT_S if request.snapshot_directory is None else COPY_TIMEOUT_S
-        return decode(Job, await self.call("job.submit", params, patience_s))
-
-    async def prospect(self, request: JobRequest) -> Prospect:
-        """What would become of a request now: starts, waits or can never run; submits nothing."""
-        return decode(Prospect, await self.call("job.prospect", request))
-
-    async def jobs(self, array: str | None = None) -> tuple[Job, ...]:
-        """Every job, newest first; with `array` only the members of that one, by its id."""
-        params: dict[str, Any] = {} if array is None else {"array": array}
-        found: list[Job] = []
-        while True:
-            result = await self.call("job.list", params)
-            found += [decode(Job, entry) for entry in result["jobs"]]
-            if not result.get("more"):
-                return tuple(found)
-            params = {**params, "before": int(found[-1].id)}
-
-    async def job(self, job_id: str) -> Job:
-        """One job. BoxError with code NOT_FOUND if there is none of that id."""
-        return decode(Job, await self.call("job.show", {"id": job_id}))
-
-    async def job_request(self, job_id: str) -> JobRequest:
-        """What a job was submitted with, to launch another like it."""
-        return decode(JobRequest, await self.call("job.request", {"id": job_id}))
-
-    async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
-        """SIGTERM to the whole tree, SIGKILL after `grace_s`; returns when it is gone."""
-        params = {"id": job_id, "grace_s": grace_s}
-        return decode(Job, await self.call("job.stop", params, grace_s + CALL_TIMEOUT_S))
-
-    async def remove_job(self, job_id: str) -> None:
-        """Delete a job that has ended, with its directory. BoxError REFUSED if it has not."""
-        await self.call("job.remove", {"id": job_id})
-
-    async def requeue_job(
-        self,
-        job_id: str,
-        token: str | None = None,
-        secrets: Mapping[str, str] | None = None,
-        array: bool = False,
-    ) -> Job:
-        """Submit a job that has ended once more; the same token twice makes one job.
-
-        With `array` every job of the array that it belongs to. The values of its secrets have to be
-        given again.
-        """
-        params: dict[str, Any] = {"id": job_id, "token": token, "array": array}
-        params["secret_values"] = dict(secrets or {})
-        return decode(Job, await self.call("job.requeue", params, COPY_TIMEOUT_S))
-
-    async def job_log(self, job_id: str, offset: int, limit: int = 65536) -> dict[str, Any]:
-        """Bytes of the log from `offset` (negative: from the end); see `job.log` for the keys."""
-        return dict(await self.call("job.log", {"id": job_id, "offset": offset, "limit": limit}))
-
-    async def job_search(
-        self,
-        job_id: str,
-        pattern: str,
-        offset: int,
-        *,
-        until: int | None = None,
-        backwards: bool = False,
-        regex: bool = False,
-        limit: int = 100,
-    ) -> dict[str, Any]:
-        """Look for `pattern` in a part of the log; see `job.search` for the keys."""
-        asked = {"id": job_id, "pattern": pattern, "offset": offset, "backwards": backwards}
-        asked |= {"regex": regex, "limit": limit, **({} if until is None else {"until": until})}
-        return dict(await self.call("job.search", asked))
-
-    async def job_events(self, job_id: str, offset: int, limit: int = 200) -> dict[str, Any]:
-        """Whole events of the job from byte `offset` on; see `job.events` for the keys."""
-        return dict(await self.call("job.events", {"id": job_id, "offset": offset, "limit": limit}))
-
-    async def job_metrics(
-        self,
-        job_id: str,
-        points: int = 400,
-        names: Iterable[str] = (),
-        axis: str = "step",
-        since: float | None = None,
-        until: float | None = None,
-    ) -> dict[str, Any]:
-        """What the job measured, the whole run or a part of it; see `job.metrics` for the keys."""
-        asked = {"id": job_id, "points": points, "names": list(names), "axis": axis}
-        return dict(await self.call("job.metrics", {**asked, "since": since, "until": until}))
-
-    async def job_frame(self, job_id: str, name: str, after: int = 0) -> dict[str, Any]:
-        """The newest frame of a live field if its sequence is above `after`; see `job.frame`."""
-        return dict(await self.call("job.frame", {"id": job_id, "name": name, "after": after}))
-
-    async def job_image(self, job_id: str, name: str, after: int = 0) -> JobImage | None:
-        """The newest picture of a name in `Job.images`; None if its version is not above `after`.
-
-        BoxError NOT_FOUND without one of that name, REFUSED if it is too large or no PNG or JPEG.
-        """
-        answer = await self.call("job.image", {"id": job_id, "name": name, "after": after})
-        if "data" not in answer:
-            return None
-        return JobImage(answer["version"], answer["format"], base64.b64decode(answer["data"]))
-
-    async def job_table(self, job_id: str, name: str, after: int = 0) -> JobTable | None:
-        """The newest table of a name in `Job.tables`; None if its version is not above `after`."""
-        answer = await self.call("job.table", {"id": job_id, "name": name, "after": after})
-        return decode(JobTable, answer) if "rows" in answer else None
-
-    async def job_text(self, job_id: str, name: str, after: int = 0) -> JobText | None:
-        """The newest text of a name in `Job.texts`; None if its version is not above `after`."""
-        answer = await self.call("job.text", {"id": job_id, "name": name, "after": after})
-        return decode(JobText, answer) if "text" in answer else None
+    async def forward(self, port: int) -> int:
+        """A local port, on loopback alone, that leads to a port of the box's loopback."""
+        return await self._transport.forward(port)
 
     # Everything as it happens
 
@@ -336,7 +222,8 @@ class Box:
         Yields Connected first and after each reconnection, Disconnected once per loss, a BoxInfo
         whenever the box changed. A consumer that is slow gets the newest snapshot, not all of them.
         """
-        wanted = {"topics": list(topics), "interval_s": interval_s}
+        acknowledge = not self.local
+        wanted = {"topics": list(topics), "interval_s": interval_s, "acknowledge": acknowledge}
         delay, lost_since, met = 0.0, 0.0, math.inf
         while True:
             try:
@@ -357,6 +244,8 @@ class Box:
                         last_event = update.id
                     if not isinstance(update, Missed):
                         yield update
+                        if acknowledge and isinstance(update, Snapshot):
+                            link.notify("seen")
                         continue
                     async for missed in self._again(link, update, last_event):
                         if isinstance(missed, Event):

@@ -108,6 +108,8 @@ class Config:
     notify: NotifySection = field(default_factory=NotifySection)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action name → its keys, comma separated."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Name of a box → what to connect to: `[user@]host[:port]`, or a name of ssh_config."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def provenance(self, key: str) -> str:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cockpit import hosts
 from cockpit.config import Config, Layer, sections
 from cockpit.errors import UsageError
 from cockpit.model import ENDED_STATES
@@ -39,6 +40,9 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "simulate.seed": (0, 2**31 - 1),
 }
 """Least and most of every number."""
+
+FREE_SECTIONS = ("keys", "hosts")
+"""Tables whose keys are the person's own."""
 
 MIG = re.compile(r"\d+:[1-7]g\.\d+gb(\*\d+)?")
 FAULT = re.compile(r"\d+:(lost|hot|ecc|xid|link|slow)")
@@ -103,7 +107,7 @@ def build(layers: Sequence[Layer]) -> tuple[Config, list[Problem]]:
     config = Config(sources=sources)
     for section, values in changes.items():
         current = getattr(config, section)
-        new = {**current, **values} if section == "keys" else replace(current, **values)
+        new = {**current, **values} if section in FREE_SECTIONS else replace(current, **values)
         replacement: dict[str, Any] = {section: new}
         config = replace(config, **replacement)
     return config, []
@@ -118,6 +122,8 @@ def check(key: str, value: Any) -> Any:
         raise _WrongError(f"got {_show(value)}, wants a table of settings: [{section}]")
     if section == "keys":
         return _text(value, "the keys of an action as text, such as 'ctrl+s,s'")
+    if section == "hosts":
+        return _host(name, value)
     known = _annotations(section)
     if name not in known:
         everywhere = [f"{table}.{entry}" for table in sections() for entry in _annotations(table)]
@@ -126,13 +132,24 @@ def check(key: str, value: Any) -> Any:
 
 
 def known_keys() -> list[str]:
-    """Every key there is, in the order of cockpit.toml; the free ones of [keys] left out."""
+    """Every key there is, in the order of cockpit.toml; the free ones of [keys] and [hosts] left out."""
     return [f"{section}.{name}" for section in sections() for name in _annotations(section)]
+
+
+def _host(name: str, value: Any) -> str:
+    target = _text(value, "what to connect to as text, such as 'me@gpubox.lan'")
+    if not hosts.NAME.fullmatch(name):
+        raise _WrongError(f"{name!r} is no name of a box: letters, digits, dot, - and _ only")
+    try:
+        hosts.split_target(target)
+    except UsageError as error:
+        raise _WrongError(error.message) from None
+    return target
 
 
 @cache
 def _annotations(section: str) -> Mapping[str, Any]:
-    if section == "keys":
+    if section in FREE_SECTIONS:
         return {}
     kind = type(getattr(Config(), section))
     hints = typing.get_type_hints(kind)

@@ -8,7 +8,7 @@ import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cockpit import codec, protocol
 from cockpit.errors import BoxError
@@ -29,10 +29,33 @@ class Missed:
     topics: frozenset[str]
 
 
+class LineReader(Protocol):
+    """The incoming half of a stream. Raises OSError when it breaks, ValueError for too long a line."""
+
+    async def readline(self) -> bytes:
+        """A line with its newline; empty at the end."""
+
+
+class LineWriter(Protocol):
+    """The outgoing half of a stream. Raises OSError when it breaks."""
+
+    def write(self, data: bytes) -> None:
+        """Send soon."""
+
+    async def drain(self) -> None:
+        """Wait while the other side takes nothing."""
+
+    def close(self) -> None:
+        """Begin to end both halves."""
+
+    async def wait_closed(self) -> None:
+        """Wait until both have ended."""
+
+
 class Link:
     """One stream to an agent: matches responses to calls and keeps what was subscribed to."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: LineReader, writer: LineWriter) -> None:
         self.closed = False
         self.reason = BoxError("the connection to the agent is closed")
         """Why it is closed."""
@@ -77,6 +100,11 @@ class Link:
                 # The stream broke while this was being sent: the end was told by that already.
                 future.exception()
             self._superseding.pop(request_id, None)
+
+    def notify(self, method: str) -> None:
+        """Call without waiting for an answer; one that cannot be sent is lost with the stream."""
+        with contextlib.suppress(OSError):
+            self._writer.write(protocol.encode_request(method, {}))
 
     async def updates(self) -> AsyncIterator[Snapshot | Event | Job | Missed]:
         """Notifications until the connection ends. Only the newest snapshot is kept for a late reader."""

@@ -30,10 +30,12 @@ METHODS: dict[str, str] = {
     "hello": "{version, protocol} → {version, protocol, pid, name, settings: digest, box: BoxInfo}",
     "box": "{} → BoxInfo",
     "snapshot": "{} → Snapshot, the newest one; waits for the first",
-    "subscribe": "{topics: [snapshot|event|job], interval_s} → {}; then notifications of the same"
-    " names with a Snapshot, an Event or a Job; replaces this connection's earlier subscription."
+    "subscribe": "{topics: [snapshot|event|job], interval_s, acknowledge} → {}; then notifications of the"
+    " same names with a Snapshot, an Event or a Job; replaces this connection's earlier subscription."
     " A `missed` notification {topics} says that the client was too slow for all events or jobs:"
     " it asks for them again",
+    "seen": "{} → {}; of a client that subscribed with acknowledge: it has taken in one snapshot."
+    " No more than two are under way to it, however slow the line",
     "history": "{gpu: uuid, metric, since_s, until_s, points} → Series",
     "energy": "{since_s, until_s} → {days: [{day, gpu, energy_j}]}",
     "events": "{since_s, after_id, limit} → {events: [Event], last_id}",

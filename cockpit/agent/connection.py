@@ -25,6 +25,9 @@ MOST_WAITING = 256
 MOST_CALLS = 64
 """Calls of one client that may be under way; further ones wait unread in its socket."""
 
+MOST_AHEAD = 2
+"""Snapshots under way to a client that acknowledges them: one on the line, one that hides its delay."""
+
 Dispatch = Callable[["Connection", Request], Coroutine[Any, Any, Any]]
 
 
@@ -42,6 +45,8 @@ class Connection(asyncio.Protocol):
         self._calls: set[asyncio.Task[None]] = set()
         self._slow = False
         self._next_sequence = 0
+        self._acknowledges = False
+        self._ahead = 0
         self._snapshot: bytes | None = None
         self._events: list[bytes] = []
         self._jobs: dict[str, bytes] = {}
@@ -157,9 +162,16 @@ class Connection(asyncio.Protocol):
 
     # What it subscribed to
 
-    def subscribe(self, topics: frozenset[str], interval_ticks: int) -> None:
-        """Replace the subscription; what waits for the earlier one is dropped."""
+    def subscribe(
+        self, topics: frozenset[str], interval_ticks: int, acknowledges: bool = False
+    ) -> None:
+        """Replace the subscription; what waits for the earlier one is dropped.
+
+        A client that acknowledges gets a snapshot only when it has seen those before: whatever is
+        between the two, a slow line with large buffers too, never holds more than MOST_AHEAD.
+        """
         self.topics, self.interval_ticks = topics, interval_ticks
+        self._acknowledges, self._ahead = acknowledges, 0
         self._next_sequence = 0
         self._snapshot = None
         self._events.clear()
@@ -173,9 +185,18 @@ class Connection(asyncio.Protocol):
     def send_snapshot(self, line: bytes, sequence: int) -> None:
         """Send it, or keep it in place of an older one while the client is slow."""
         self._next_sequence = sequence + self.interval_ticks
-        if self._slow:
+        if self._slow or (self._acknowledges and self._ahead >= MOST_AHEAD):
             self._snapshot = line
         else:
+            self._ahead += 1
+            self._send(line)
+
+    def seen(self) -> None:
+        """The client has taken in a snapshot: the one that waits, if any, can go."""
+        self._ahead = max(0, self._ahead - 1)
+        if self._snapshot is not None and not self._slow and self._ahead < MOST_AHEAD:
+            line, self._snapshot = self._snapshot, None
+            self._ahead += 1
             self._send(line)
 
     def send_event(self, line: bytes) -> None:
@@ -208,8 +229,9 @@ class Connection(asyncio.Protocol):
         if self._missed:
             waiting.append(protocol.encode_request("missed", {"topics": sorted(self._missed)}))
             self._missed.clear()
-        if self._snapshot is not None:
+        if self._snapshot is not None and not (self._acknowledges and self._ahead >= MOST_AHEAD):
             waiting.append(self._snapshot)
+            self._ahead += 1
             self._snapshot = None
         if waiting:
             self._send(b"".join(waiting))

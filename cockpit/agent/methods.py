@@ -33,6 +33,7 @@ class Subscription:
 
     topics: tuple[str, ...]
     interval_s: float = 1.0
+    acknowledge: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Methods:
             "box": self._box,
             "snapshot": self._snapshot,
             "subscribe": self._subscribe,
+            "seen": self._seen,
             "history": self._history,
             "energy": self._energy,
             "events": self._events,
@@ -148,8 +150,12 @@ class Methods:
         if not 0 < wanted.interval_s <= 86_400:
             raise RpcError(INVALID_PARAMS, "interval_s must be above 0 and at most a day")
         ticks = max(1, round(wanted.interval_s / self._agent.settings.interval_s))
-        connection.subscribe(frozenset(wanted.topics), ticks)
+        connection.subscribe(frozenset(wanted.topics), ticks, wanted.acknowledge)
         asyncio.get_running_loop().call_soon(self._agent.server.subscribed, connection)
+        return {}
+
+    async def _seen(self, connection: Connection, params: dict[str, Any]) -> Any:
+        connection.seen()
         return {}
 
     async def _history(self, connection: Connection, params: dict[str, Any]) -> Any:

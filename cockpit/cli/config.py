@@ -44,7 +44,8 @@ config = Command(add_arguments, run)
 
 
 def _show(current: Config, as_json: bool) -> int:
-    keys = [*known_keys(), *(f"keys.{name}" for name in current.keys)]
+    free = {"keys": current.keys, "hosts": current.hosts}
+    keys = [*known_keys(), *(f"{table}.{name}" for table in free for name in free[table])]
     values = {key: _value(current, key) for key in keys}
     if as_json:
         rows = {
@@ -60,7 +61,7 @@ def _show(current: Config, as_json: bool) -> int:
 def _value(current: Config, key: str) -> object:
     section, _, name = key.partition(".")
     table_of = getattr(current, section)
-    value = table_of[name] if section == "keys" else getattr(table_of, name)
+    value = table_of[name] if isinstance(table_of, Mapping) else getattr(table_of, name)
     # Headers hold passwords, a webhook's path often one too, and pages are shown around.
     if key == "notify.webhook_headers":
         return dict.fromkeys(value, HIDDEN)

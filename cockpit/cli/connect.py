@@ -11,10 +11,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from cockpit import hosts
 from cockpit.cli.options import GlobalOptions
 from cockpit.client import Box
 from cockpit.config import Config, load
 from cockpit.errors import UsageError
+from cockpit.questions import Asker
 from cockpit.settings import AgentSettings
 
 T = TypeVar("T")
@@ -47,11 +49,34 @@ def load_config(options: GlobalOptions) -> Config:
     return load(options.config, overrides)
 
 
-def box_for(config: Config, options: GlobalOptions) -> Box:
-    """The box of a configuration, reached through the agent on this machine."""
-    from cockpit.transports.local import LocalTransport
+def open_boxes(arguments: argparse.Namespace) -> list[Box]:
+    """The boxes this command line is about: `--host` may name several."""
+    options = options_of(arguments)
+    config = load_config(options)
+    if options.host is None:
+        return [box_for(config, options)]
+    found = hosts.find_all(options.host, config.hosts)
+    return [box_for(config, replace(options, host=host.name)) for host in found]
 
-    return Box(LocalTransport(agent_settings(config, options)))
+
+def box_for(config: Config, options: GlobalOptions, ask: Asker | None = None) -> Box:
+    """The box of a configuration: this machine, or a host over SSH.
+
+    `ask` puts what a connection asks for to the person; by default on this terminal.
+    """
+    settings = agent_settings(config, options)
+    if options.host is None:
+        from cockpit.transports.local import LocalTransport
+
+        return Box(LocalTransport(settings))
+    found = hosts.find_all(options.host, config.hosts)
+    if len(found) > 1:
+        names = ", ".join(host.name for host in found)
+        raise UsageError(f"--host: this command takes one box, not {names}", "Name one of them.")
+    from cockpit.cli.asking import ask_here
+    from cockpit.transports.ssh import SshTransport
+
+    return Box(SshTransport(found[0], settings, ask or ask_here))
 
 
 def agent_settings(config: Config, options: GlobalOptions) -> AgentSettings:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "cockpit.cli.environments:environments",
     ),
     "notify": ("try how you are told that a job has ended", "cockpit.cli.notify:notify"),
+    "hosts": ("boxes over SSH: list, add, check, forget", "cockpit.cli.hosts:hosts"),
     "doctor": ("what is wrong on this machine, and what to do", "cockpit.cli.doctor:doctor"),
     "config": ("every setting and where it came from", "cockpit.cli.config:config"),
     "themes": ("the colour themes", "cockpit.cli.themes:themes"),
@@ -60,7 +61,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "usage",
         "plugins",
     ),
-    "Set up": ("environments", "notify", "doctor", "config", "themes", "agent", "completion"),
+    "Set up": (
+        "hosts",
+        "environments",
+        "notify",
+        "doctor",
+        "config",
+        "themes",
+        "agent",
+        "completion",
+    ),
 }
 
 

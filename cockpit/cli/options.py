@@ -10,6 +10,7 @@ from cockpit.errors import UsageError
 SIMULATED_KINDS = ("pcie", "sxm", "nvl")
 
 GLOBAL_OPTIONS: tuple[tuple[str, str, str], ...] = (
+    ("--host", "NAME", "a box over SSH; several with commas: `cockpit hosts` lists them"),
     ("--simulate", "[KIND]", "a simulated box: pcie (the default), sxm or nvl"),
     ("--demo", "", "a simulated box with made-up tenants on it"),
     ("--replay", "FILE", "a recording made with `cockpit record`"),
@@ -23,6 +24,7 @@ GLOBAL_OPTIONS: tuple[tuple[str, str, str], ...] = (
 class GlobalOptions:
     """What the person said about the box; None where nothing was said."""
 
+    host: str | None = None
     simulate: str | None = None
     demo: bool = False
     replay: str | None = None
@@ -49,7 +51,7 @@ def take_global_options(argv: Sequence[str]) -> tuple[GlobalOptions, list[str]]:
             if not equals and following in SIMULATED_KINDS:
                 value = ours[next(words)]
             options = replace(options, simulate=_kind(value or "pcie"))
-        elif name in ("--replay", "--config") or (name == "--speed" and replaying):
+        elif name in ("--host", "--replay", "--config") or (name == "--speed" and replaying):
             if not equals:
                 if following is None:
                     raise UsageError(f"{name} needs a value after it")
@@ -74,6 +76,8 @@ def _kind(value: str) -> str:
 def _with_value(options: GlobalOptions, name: str, value: str) -> GlobalOptions:
     if not value:
         raise UsageError(f"{name} needs a value")
+    if name == "--host":
+        return replace(options, host=value)
     if name == "--replay":
         return replace(options, replay=value)
     if name == "--config":
@@ -91,5 +95,9 @@ def _consistent(options: GlobalOptions) -> GlobalOptions:
     if options.replay and (options.simulate or options.demo):
         raise UsageError(
             "--replay shows a recording, --simulate and --demo a simulated box", "Choose one."
+        )
+    if options.replay and options.host:
+        raise UsageError(
+            "--replay shows a recording of this machine, --host another", "Choose one."
         )
     return options

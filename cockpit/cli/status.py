@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
+from typing import Any
 
 from cockpit.cli.command import Command
-from cockpit.cli.connect import open_box, run_async
+from cockpit.cli.connect import open_box, open_boxes, run_async
 from cockpit.cli.text import figure, gib, local_time, of, parse_duration, print_json, table
 from cockpit.client import Box, Connected, Disconnected
-from cockpit.model import BoxInfo, Gpu, Snapshot, reason_line, status_document
+from cockpit.errors import BoxError
+from cockpit.model import SCHEMA, BoxInfo, Gpu, Snapshot, reason_line, status_document
 
 HEAD = (
     *("GPU", "POWER W", "°C", "UTIL %", "SM %", "TENSOR %", "DRAM %", "MEMORY GiB", "MHz"),
@@ -28,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the newest snapshot. 1 when a GPU is critical or lost, or the box has a problem."""
     if arguments.watch is None:
-        return run_async(_once(open_box(arguments), arguments.json))
+        boxes = open_boxes(arguments)
+        if len(boxes) > 1:
+            return run_async(_many(boxes, arguments.json))
+        return run_async(_once(boxes[0], arguments.json))
     interval_s = parse_duration(arguments.watch, "--watch")
     return run_async(_watch(open_box(arguments), arguments.json, interval_s))
 
@@ -50,6 +56,36 @@ async def _once(box: Box, as_json: bool) -> int:
         info, snapshot = await read(box)
     _show(info, snapshot, as_json)
     return exit_code(info, snapshot)
+
+
+async def _many(boxes: list[Box], as_json: bool) -> int:
+    """All boxes at once, in the order they were named; one that is away is UNREACHABLE."""
+
+    async def one(box: Box) -> tuple[BoxInfo, Snapshot] | BoxError:
+        try:
+            async with box:
+                return await read(box)
+        except BoxError as error:
+            return error
+
+    found = await asyncio.gather(*(one(box) for box in boxes))
+    documents: list[dict[str, Any]] = []
+    code = 0
+    for box, answer in zip(boxes, found, strict=True):
+        if isinstance(answer, BoxError):
+            code = 1
+            away = {"name": box.name, "state": "UNREACHABLE", "problem": answer.message}
+            documents.append({"host": box.name, "box": away, "gpus": [], "totals": None})
+            if not as_json:
+                print(f"{box.name} · UNREACHABLE\n{answer}\n")
+            continue
+        code = max(code, exit_code(*answer))
+        documents.append({"host": box.name, **status_document(*answer)})
+        if not as_json:
+            print(f"{box.name} · {plain(*answer)}\n")
+    if as_json:
+        print_json({"schema": SCHEMA, "boxes": documents})
+    return code
 
 
 async def _watch(box: Box, as_json: bool, interval_s: float) -> int:

@@ -34,6 +34,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class LocalTransport:
     """Leads to the agent called `settings.name`, and starts it with `settings` if need be."""
 
+    local = True
+
     def __init__(self, settings: AgentSettings) -> None:
         if settings.replay_file is not None:
             # The agent works in another directory.
@@ -87,6 +89,17 @@ class LocalTransport:
             if time.monotonic() > deadline:
                 self._agent.kill()
             await asyncio.sleep(POLL_S)
+
+    async def place(self, folder: str) -> str:
+        """Where `folder` is: the box is this machine."""
+        return folder
+
+    async def forward(self, port: int) -> int:
+        """The port itself: the box is this machine."""
+        return port
+
+    async def close(self) -> None:
+        """Nothing is shared by the streams."""
 
     async def _connect(self, path: Path) -> Streams:
         try:
