@@ -13,7 +13,7 @@ import asyncssh
 from cockpit.errors import BoxError
 from cockpit.hosts import Host, Target, split_target
 from cockpit.questions import Asker, Question, nobody
-from cockpit.transports.ssh_trust import PORT, Verdict, judge, known_hosts_files, settle
+from cockpit.transports.ssh_trust import PORT, KnownHosts, Verdict, judge, known_hosts, settle
 
 CONNECT_S = 15.0
 LOGIN_S = 60.0
@@ -27,14 +27,14 @@ HOPS_MOST = 8
 class _Client(asyncssh.SSHClient):
     """Asks the person where keys alone are not enough, and judges keys that no file knows."""
 
-    def __init__(self, host: str, files: list[str], verdict: Verdict, ask: Asker | None) -> None:
-        self._host, self._files, self._verdict, self._ask = host, files, verdict, ask
+    def __init__(self, host: str, known: KnownHosts, verdict: Verdict, ask: Asker | None) -> None:
+        self._host, self._known, self._verdict, self._ask = host, known, verdict, ask
         self._passwords_asked = 0
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
     ) -> bool:
-        return judge(self._verdict, self._files, host, addr, port, key)
+        return judge(self._verdict, self._known, host, addr, port, key)
 
     async def password_auth_requested(self) -> str | None:
         if self._ask is None or self._passwords_asked >= 3:
@@ -116,18 +116,18 @@ class SshConnection:
         self, host: str, options: asyncssh.SSHClientConnectionOptions, tunnel: Any
     ) -> asyncssh.SSHClientConnection:
         """First with keys alone, then with a trusted new host key, then with what the person says."""
-        files = known_hosts_files(options.known_hosts)
+        known = known_hosts(options.known_hosts)
         verdict = Verdict()
         asking = False
         while True:
-            client = _Client(host, files, verdict, self._ask if asking else None)
+            client = _Client(host, known, verdict, self._ask if asking else None)
             secrets: dict[str, Any] = {"passphrase": self._passphrase} if asking else {}
             try:
                 return await asyncssh.connect(
                     host,
                     options=options,
                     tunnel=tunnel,
-                    known_hosts=list(files) or b"",
+                    known_hosts=known.matcher,
                     client_factory=lambda client=client: client,
                     **secrets,
                 )
@@ -138,7 +138,7 @@ class SshConnection:
                         "Look at it with: ssh -v " + host,
                     ) from None
                 address = options.host_key_alias or options.host or host
-                await settle(verdict, host, (address, options.port or PORT), files, self._ask)
+                await settle(verdict, host, (address, options.port or PORT), known, self._ask)
                 verdict.offered = None
             except asyncssh.PermissionDenied as error:
                 if asking or self._ask is nobody:

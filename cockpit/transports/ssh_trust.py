@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,29 +25,43 @@ class Verdict:
     """Fingerprints that the person has said yes to."""
 
 
-def known_hosts_files(configured: object) -> list[str]:
-    """The files to match against, those that exist: as ssh_config has them, or the usual ones."""
-    names = list(configured) if isinstance(configured, (list, tuple)) else []
+@dataclass(frozen=True)
+class KnownHosts:
+    """The person's files of known hosts: those to match against, and the one that learns."""
+
+    files: tuple[str, ...]
+    own: Path
+
+    @property
+    def matcher(self) -> list[str] | bytes:
+        """As asyncssh takes it; with no file at all nothing is known."""
+        return list(self.files) or b""
+
+
+def known_hosts(configured: object) -> KnownHosts:
+    """As ssh_config has them, or the usual ones. A file need not exist."""
+    names = [str(name) for name in configured] if isinstance(configured, (list, tuple)) else []
     usual = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
-    paths = [os.path.expanduser(str(name)) for name in names or usual]  # noqa: PTH111
-    return [path for path in paths if os.access(path, os.R_OK) and Path(path).is_file()]
+    paths = [Path(name).expanduser() for name in names or usual]
+    there = tuple(str(path) for path in paths if path.is_file() and os.access(path, os.R_OK))
+    return KnownHosts(there, paths[0])
 
 
 def judge(
-    verdict: Verdict, files: Sequence[str], host: str, addr: str, port: int, key: asyncssh.SSHKey
+    verdict: Verdict, known: KnownHosts, host: str, addr: str, port: int, key: asyncssh.SSHKey
 ) -> bool:
     """Whether a key that no file vouches for may be used: only if the person has just said so."""
     if key.get_fingerprint() in verdict.accepted:
         return True
-    known = asyncssh.match_known_hosts(
-        list(files) or b"", host, addr, None if port == PORT else port
-    )
-    verdict.offered, verdict.changed = key, bool(known[0])
+    trusted = asyncssh.match_known_hosts(known.matcher, host, addr, None if port == PORT else port)[
+        0
+    ]
+    verdict.offered, verdict.changed = key, bool(trusted)
     return False
 
 
 async def settle(
-    verdict: Verdict, host: str, address: tuple[str, int], files: Sequence[str], ask: Asker
+    verdict: Verdict, host: str, address: tuple[str, int], known: KnownHosts, ask: Asker
 ) -> None:
     """After a handshake that failed for its key: ask once, or refuse. Raises BoxError.
 
@@ -76,17 +90,12 @@ async def settle(
             f" connect once from a terminal and say yes, or run: ssh {host}",
         )
     verdict.accepted.add(print_)
-    remember(name, key, files)
+    remember(name, key, known.own)
 
 
-def remember(name: str, key: asyncssh.SSHKey, files: Sequence[str]) -> None:
-    """Add a trusted key to the person's known_hosts, the first that is theirs."""
-    own = [path for path in files if os.access(path, os.W_OK) and not path.startswith("/etc/")]
-    path = Path(own[0]) if own else Path.home() / ".ssh" / "known_hosts"
-    try:
+def remember(name: str, key: asyncssh.SSHKey, path: Path) -> None:
+    """Add a trusted key to a file of known hosts; one that takes nothing is no reason to fail."""
+    with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with path.open("a") as file:
             file.write(f"{name} {key.export_public_key().decode().strip()}\n")
-        path.chmod(0o600)
-    except OSError:
-        return  # trusted for this time; it will be asked again

@@ -62,6 +62,8 @@ class Sshd:
             key(self.client_key)
         shutil.copy(self.client_key.with_suffix(".pub"), self.home / "authorized_keys")
         self.environment = {
+            # Of its own, so that no start file of the person who runs the tests has a say.
+            "HOME": str(self.home),
             "PATH": self.path,
             "XDG_RUNTIME_DIR": str(self.home / "run"),
             "XDG_STATE_HOME": str(self.home / "state"),

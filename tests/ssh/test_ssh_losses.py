@@ -1,0 +1,101 @@
+"""Lines that break, freeze or are slow: nothing is lost or doubled, and a job never notices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SETTINGS, Net
+from slow_line import SlowLine
+from sshd import Sshd
+from waiting import ended
+
+from cockpit.client import Connected, Disconnected, Update
+from cockpit.model import JobRequest, Snapshot
+from cockpit.transports import ssh_connection
+
+LINES = 400
+
+
+def sessions(server: Sshd) -> list[int]:
+    """The processes of the server that each serve one connection."""
+    assert server.process is not None
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+async def test_a_connection_killed_in_the_middle_of_a_log_loses_and_doubles_no_line(
+    net: Net,
+) -> None:
+    server = net.server()
+    (net.directory / ".ssh").mkdir()
+    (net.directory / ".ssh/config").write_text(net.config.read_text())
+    script = f"for i in $(seq {LINES}); do echo line $i; sleep 0.01; done"
+    box = net.box()
+    job = await box.submit(JobRequest("writer", ("bash", "-c", script), gpus=1))
+    follower = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cockpit", "--simulate", "--host", "gpubox", "logs", "-f", job.id),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "HOME": str(net.directory)},
+    )
+    assert follower.stdout is not None
+    got = b""
+    for kill_after in (40, 120, 250):
+        while got.count(b"\n") < kill_after:
+            got += await follower.stdout.readline()
+        for pid in sessions(server):
+            os.kill(pid, signal.SIGKILL)
+    got += await follower.stdout.read()
+    assert await follower.wait() == 0
+    assert got == b"".join(b"line %d\n" % number for number in range(1, LINES + 1))
+    assert (await ended(net.box(), job)).state == "COMPLETED"
+
+
+async def test_a_peer_that_freezes_is_noticed_told_and_followed_again(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_connection, "KEEPALIVE_S", 0.2)
+    monkeypatch.setattr(ssh_connection, "KEEPALIVES", 2)
+    server = net.server()
+    box = net.box()
+    job = await box.submit(JobRequest("long", ("sleep", "600"), gpus=1))
+    seen: list[Update] = []
+    frozen: list[int] = []
+    async for update in box.follow(("snapshot",), 0.2):
+        seen.append(update)
+        if isinstance(update, Snapshot) and not frozen:
+            frozen = sessions(server)
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+        if isinstance(update, Connected) and len(seen) > 1:
+            break
+    for pid in frozen:
+        os.kill(pid, signal.SIGKILL)
+    [lost] = [update for update in seen if isinstance(update, Disconnected)]
+    assert "gpubox" in lost.reason and lost.since_s > 0
+    assert (await box.job(job.id)).state == "RUNNING"
+    await box.stop_job(job.id, 0.0)
+
+
+async def test_a_slow_line_shows_the_newest_and_queues_nothing_up(net: Net) -> None:
+    server = net.server(known=False)
+    line = SlowLine(server.port, 0.075, 0.02)
+    port = await line.start()
+    public = server.host_key.with_suffix(".pub").read_text().strip()
+    (net.directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}\n")
+    net.config.write_text(server.config_lines().replace(str(server.port), str(port)))
+    box = net.box()
+    ages = []
+    async for update in box.follow(("snapshot",), SETTINGS.interval_s):
+        if isinstance(update, Snapshot):
+            ages.append((await box.snapshot()).sequence - update.sequence)
+            if len(ages) == 20:
+                break
+    await box.close()
+    await line.stop()
+    # One round trip of 150 ms, with stalls of 225 ms, at five snapshots a second.
+    assert sorted(ages)[10] <= 4 and ages[-1] <= 10
