@@ -8,10 +8,16 @@ from collections import deque
 
 
 class SlowLine:
-    """Passes on everything, in order, late. `loss` is the share of segments that stall the line."""
+    """Passes on everything, in order, late. `loss` is the share of segments that stall the line.
 
-    def __init__(self, to: int, delay_s: float, loss: float, seed: int = 1) -> None:
+    It takes `bytes_per_s` and no more: what is too much waits at its sender, as with TCP.
+    """
+
+    def __init__(
+        self, to: int, delay_s: float, loss: float, bytes_per_s: float = 1e9, seed: int = 1
+    ) -> None:
         self._to, self._delay_s, self._loss = to, delay_s, loss
+        self._bytes_per_s = bytes_per_s
         self._random = random.Random(seed)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,10 +66,12 @@ class SlowLine:
                 # What is behind a lost segment waits for its second sending: a round trip and more.
                 stall = 3 * self._delay_s if self._random.random() < self._loss else 0.0
                 due = max(due, loop.time() + self._delay_s) + stall
+                due += len(data) / self._bytes_per_s
                 waiting.append((due, data))
                 news.set()
                 if not data:
                     break
+                await asyncio.sleep(due - self._delay_s - loop.time())
             await sending
         except OSError:
             pass

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import SETTINGS, Net
+from ssh_net import SETTINGS, Net
 from waiting import ended
 
 from cockpit import __version__, codec

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from conftest import Net, Person
+from ssh_net import Net, Person
 from sshd import Sshd, key
 
 from cockpit.errors import BoxError, UsageError

@@ -23,6 +23,7 @@ class Theatre:
     """Plays an agent, and is the transport to it. `answers` maps a method to its result."""
 
     name = "theatre"
+    local = True
     settings_digest: str | None = "abc"
 
     def __init__(self) -> None:
@@ -43,6 +44,15 @@ class Theatre:
     async def restart(self) -> None:
         self.restarts += 1
         self.version, self.protocol, self.settings = __version__, protocol.PROTOCOL, "abc"
+
+    async def place(self, folder: str) -> str:
+        return folder
+
+    async def forward(self, port: int) -> int:
+        return port
+
+    async def close(self) -> None:
+        """Nothing is shared by the streams."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -66,7 +76,7 @@ class Theatre:
         assert self.writer is not None
         self.writer.write(protocol.encode_request(method, params))
 
-    async def close(self) -> None:
+    async def end(self) -> None:
         for task in self._tasks:
             task.cancel()
         if self.writer is not None:
@@ -77,7 +87,7 @@ class Theatre:
 async def theatre() -> AsyncIterator[Theatre]:
     stage = Theatre()
     yield stage
-    await stage.close()
+    await stage.end()
 
 
 @pytest.fixture
