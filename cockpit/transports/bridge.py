@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -287,10 +288,13 @@ def _spawn(code: Path, settings: str, log: Path) -> subprocess.Popen[bytes]:
     environment["XDG_RUNTIME_DIR"] = str(runtime_dir().parent)
     if runtime_dir().parent == Path("/tmp"):
         del environment["XDG_RUNTIME_DIR"]
-    with log.open("ab") as output:
+    with log.open("ab") as output, tempfile.TemporaryFile() as given:
+        # Not as an argument: every user of the box can read those.
+        given.write(settings.encode())
+        given.seek(0)
         return subprocess.Popen(
-            [sys.executable, "-I", str(code), "--settings", settings],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", str(code), "--settings"],
+            stdin=given,
             stdout=output,
             stderr=output,
             cwd="/",

@@ -21,14 +21,18 @@ from cockpit.protocol import Request
 
 
 class Hall:
-    """A server without an agent: `subscribe` is all that it understands."""
+    """A server without an agent: `subscribe` and `seen` are all that it understands."""
 
     def __init__(self, path: Path) -> None:
         self.connections: list[Connection] = []
         self.server = Server(path, self._dispatch, lambda idle: None)
 
     async def _dispatch(self, connection: Connection, request: Request) -> Any:
-        connection.subscribe(frozenset(request.params["topics"]), request.params.get("ticks", 1))
+        if request.method == "seen":
+            connection.seen()
+            return {}
+        topics, ticks = request.params["topics"], request.params.get("ticks", 1)
+        connection.subscribe(frozenset(topics), ticks, request.params.get("acknowledge", False))
         self.connections.append(connection)
         return {}
 
@@ -83,6 +87,24 @@ async def test_a_subscriber_gets_every_nth_snapshot_that_it_asked_for(hall: Hall
         hall.server.send_snapshot(snapshot(sequence))
     received = [(await client.notification("snapshot"))["sequence"] for _ in range(3)]
     assert received == [1, 4, 7]
+    await client.close()
+
+
+async def test_a_client_that_acknowledges_has_two_snapshots_under_way_and_then_the_newest(
+    hall: Hall,
+) -> None:
+    client = await RawClient.open(hall.server.path)
+    await client.call("subscribe", topics=["snapshot"], acknowledge=True)
+    for sequence in range(1, 7):
+        hall.server.send_snapshot(snapshot(sequence))
+    received = [(await client.notification("snapshot"))["sequence"] for _ in range(2)]
+    await client.call("seen")
+    received.append((await client.notification("snapshot"))["sequence"])
+    hall.server.send_snapshot(snapshot(7))
+    hall.server.send_snapshot(snapshot(8))
+    await client.call("seen")
+    received.append((await client.notification("snapshot"))["sequence"])
+    assert received == [1, 2, 6, 8]
     await client.close()
 
 

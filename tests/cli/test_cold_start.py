@@ -51,6 +51,7 @@ COMMANDS = [
     "environments --simulate",
     "notify --simulate",
     "plugins",
+    "hosts",
     "config",
     "themes",
     "agent status",

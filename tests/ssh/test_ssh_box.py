@@ -117,8 +117,15 @@ def _start_older(net: Net) -> subprocess.Popen[bytes]:
     copy = net.directory / "older"
     shutil.copytree(code, copy)
     (copy / "cockpit/__init__.py").write_text('__version__ = "0.0.1"\n')
-    command = [sys.executable, "-I", str(copy), "--settings", codec.dumps(SETTINGS)]
-    agent = subprocess.Popen(command, env=server.environment, stderr=subprocess.DEVNULL)
+    agent = subprocess.Popen(
+        [sys.executable, "-I", str(copy), "--settings"],
+        stdin=subprocess.PIPE,
+        env=server.environment,
+        stderr=subprocess.DEVNULL,
+    )
+    assert agent.stdin is not None
+    agent.stdin.write(codec.dumps(SETTINGS).encode())
+    agent.stdin.close()
     socket = server.home / "run/cockpit/agent-simulated-pcie.sock"
     deadline = time.monotonic() + 20
     while not socket.exists() and time.monotonic() < deadline:
