@@ -9,15 +9,16 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cockpit import hosts
 from cockpit.cli.options import GlobalOptions
 from cockpit.client import Box
 from cockpit.config import Config, load
 from cockpit.errors import UsageError
-from cockpit.questions import Asker
 from cockpit.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from cockpit.questions import Asker
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ def open_boxes(arguments: argparse.Namespace) -> list[Box]:
     config = load_config(options)
     if options.host is None:
         return [box_for(config, options)]
+    from cockpit import hosts
+
     found = hosts.find_all(options.host, config.hosts)
     return [box_for(config, replace(options, host=host.name)) for host in found]
 
@@ -69,13 +72,14 @@ def box_for(config: Config, options: GlobalOptions, ask: Asker | None = None) ->
         from cockpit.transports.local import LocalTransport
 
         return Box(LocalTransport(settings))
+    from cockpit import hosts
+    from cockpit.cli.asking import ask_here
+    from cockpit.transports.ssh import SshTransport
+
     found = hosts.find_all(options.host, config.hosts)
     if len(found) > 1:
         names = ", ".join(host.name for host in found)
         raise UsageError(f"--host: this command takes one box, not {names}", "Name one of them.")
-    from cockpit.cli.asking import ask_here
-    from cockpit.transports.ssh import SshTransport
-
     return Box(SshTransport(found[0], settings, ask or ask_here))
 
 

@@ -10,7 +10,7 @@ from cockpit.errors import UsageError
 SIMULATED_KINDS = ("pcie", "sxm", "nvl")
 
 GLOBAL_OPTIONS: tuple[tuple[str, str, str], ...] = (
-    ("--host", "NAME", "a box over SSH; several with commas: `cockpit hosts` lists them"),
+    ("--host", "NAME", "a box over SSH, or several: a,b; `cockpit hosts` has them"),
     ("--simulate", "[KIND]", "a simulated box: pcie (the default), sxm or nvl"),
     ("--demo", "", "a simulated box with made-up tenants on it"),
     ("--replay", "FILE", "a recording made with `cockpit record`"),

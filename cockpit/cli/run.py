@@ -27,6 +27,8 @@ PASSED_ON = (
     *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CUDA_HOME"),
 )
 """Of this shell's environment, what a command of `cockpit exec` needs to be the same command."""
+REMOTE_TOO = ("LANG", "LC_ALL")
+"""Of that, what makes sense on another machine."""
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,20 +123,18 @@ def run_exec(arguments: argparse.Namespace) -> int:
     command = tuple(words[1:] if words[:1] == ["--"] else words)
     if not command:
         raise UsageError("there is no command", "cockpit exec --gpus 1 -- COMMAND …")
-    option = "--workdir" if arguments.workdir is not None else "--chdir"
-    chosen = arguments.workdir or arguments.chdir or Path.cwd()
-    directory = Path(chosen).expanduser().absolute()
-    if not directory.is_dir():
-        raise UsageError(f"{option}: {directory} is not a directory")
+    remote = options_of(arguments).host is not None
+    snapshot = None if arguments.workdir is None else _folder("--workdir", arguments.workdir)
+    live = None if snapshot else _live_directory(arguments.chdir, remote)
 
     def request(gpus: Wanted | None) -> JobRequest:
         return JobRequest(
             name=arguments.name or Path(command[0]).name,
             command=command,
             gpus=1 if gpus is None else gpus,
-            environment=_environment(arguments.env),
-            working_directory=None if arguments.workdir else str(directory),
-            snapshot_directory=str(directory) if arguments.workdir else None,
+            environment=_environment(arguments.env, REMOTE_TOO if remote else PASSED_ON),
+            working_directory=live,
+            snapshot_directory=snapshot,
         )
 
     return _submit(arguments, request)
@@ -143,8 +143,26 @@ def run_exec(arguments: argparse.Namespace) -> int:
 exec_ = Command(add_exec_arguments, run_exec)
 
 
-def _environment(extra: list[str]) -> dict[str, str]:
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+def _folder(option: str, text: str | Path) -> str:
+    directory = Path(text).expanduser().absolute()
+    if not directory.is_dir():
+        raise UsageError(f"{option}: {directory} is not a directory")
+    return str(directory)
+
+
+def _live_directory(chosen: str | None, remote: bool) -> str | None:
+    """Where the command runs; on another machine its own directory, unless one there is named."""
+    if not remote:
+        return _folder("--chdir", chosen or Path.cwd())
+    if chosen is not None and not chosen.startswith("/"):
+        raise UsageError(
+            f"--chdir: {chosen!r} is to be a directory of the other box", "Write its absolute path."
+        )
+    return chosen
+
+
+def _environment(extra: list[str], passed_on: tuple[str, ...]) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in passed_on if name in os.environ}
     for text in extra:
         name, equals, value = text.partition("=")
         if not name or (not equals and name not in os.environ):

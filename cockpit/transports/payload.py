@@ -15,7 +15,9 @@ from pathlib import Path
 from cockpit.errors import BoxError, UsageError
 
 PACKAGE = Path(__file__).parents[1]
-MODULES = ("__init__", "codec", "errors", "paths", "protocol", "settings")
+MODULES = (
+    *("__init__", "codec", "errors", "paths", "protocol", "recording", "secret_names", "settings"),
+)
 PACKAGES = ("agent", "model", "sdk")
 """Of cockpit, what the agent imports; a test runs one from just this."""
 

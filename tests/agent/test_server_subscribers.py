@@ -98,11 +98,11 @@ async def test_a_client_that_acknowledges_has_two_snapshots_under_way_and_then_t
     for sequence in range(1, 7):
         hall.server.send_snapshot(snapshot(sequence))
     received = [(await client.notification("snapshot"))["sequence"] for _ in range(2)]
-    await client.call("seen")
+    client.writer.write(protocol.encode_request("seen", {}))
     received.append((await client.notification("snapshot"))["sequence"])
     hall.server.send_snapshot(snapshot(7))
     hall.server.send_snapshot(snapshot(8))
-    await client.call("seen")
+    client.writer.write(protocol.encode_request("seen", {}))
     received.append((await client.notification("snapshot"))["sequence"])
     assert received == [1, 2, 6, 8]
     await client.close()

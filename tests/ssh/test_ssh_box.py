@@ -228,3 +228,36 @@ def test_the_bridge_imports_nothing_of_cockpit() -> None:
         [sys.executable, "-I", "-c", code, str(bridge.__file__)], capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+async def test_exec_sends_the_folder_and_neither_this_shells_path_nor_its_directory(
+    net: Net,
+) -> None:
+    net.server()
+    (net.directory / ".ssh").mkdir()
+    (net.directory / ".ssh/config").write_text(net.config.read_text())
+    folder = net.directory / "data"
+    folder.mkdir()
+    (folder / "numbers.txt").write_text("1 2 3\n")
+
+    async def cockpit(*words: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cockpit", "--simulate", "--host", "gpubox", *words),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "HOME": str(net.directory), "LD_LIBRARY_PATH": "/of/this/machine"},
+        )
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+    code, out, err = await cockpit(
+        *("exec", "--gpus", "0", "--workdir", str(folder)),
+        *("--", "bash", "-c", "cat numbers.txt; echo ${LD_LIBRARY_PATH-none}; pwd"),
+    )
+    lines = out.splitlines()
+    assert (code, lines[:2]) == (0, ["1 2 3", "none"]), err
+    assert lines[2].startswith(str(net.servers[0].home))
+    code, _, err = await cockpit("exec", "--chdir", "here", "--", "true")
+    assert code == 2 and "absolute path" in err
+    code, _, err = await cockpit("exec", "--gpus", "0", "--chdir", "/nowhere", "--", "true")
+    assert code == 1 and "/nowhere" in err
