@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from cockpit import __version__, protocol
@@ -105,9 +105,13 @@ class Box(JobCalls):
                     f"the agent speaks protocol {hello.get('protocol')}, not {protocol.PROTOCOL}",
                     f"It is cockpit {hello.get('version')}, this is {__version__}: start it again.",
                 )
-            self.info = decode(BoxInfo, hello.get("box"))
+            self.info = self._named(decode(BoxInfo, hello.get("box")))
             self._link = link
             return self.info
+
+    def _named(self, info: BoxInfo) -> BoxInfo:
+        """A box over SSH has the name that the person calls it by."""
+        return info if self.local else replace(info, name=self.name)
 
     def _outdated(self, hello: Mapping[str, Any]) -> bool:
         """Whether the agent is to be replaced.
@@ -159,7 +163,7 @@ class Box(JobCalls):
 
     async def box(self) -> BoxInfo:
         """The box's static facts, asked for anew."""
-        self.info = decode(BoxInfo, await self.call("box"))
+        self.info = self._named(decode(BoxInfo, await self.call("box")))
         return self.info
 
     async def snapshot(self) -> Snapshot:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 from cockpit.questions import Question
+from cockpit.tui import Suspend
 
 
 async def ask_here(question: Question) -> str | None:
@@ -13,6 +14,23 @@ async def ask_here(question: Question) -> str | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return await asyncio.to_thread(_ask, question)
+
+
+class AskBetween:
+    """Asks on the plain terminal while the full screen makes room."""
+
+    def __init__(self) -> None:
+        self._suspend: Suspend | None = None
+
+    def lend_terminal(self, suspend: Suspend) -> None:
+        """Take the way to the plain terminal."""
+        self._suspend = suspend
+
+    async def __call__(self, question: Question) -> str | None:
+        assert self._suspend is not None
+        # Blocks on purpose: nothing may be drawn while the person types.
+        with self._suspend():
+            return _ask(question)
 
 
 def _ask(question: Question) -> str | None:

@@ -82,7 +82,7 @@ async def _many(boxes: list[Box], as_json: bool) -> int:
         code = max(code, exit_code(*answer))
         documents.append({"host": box.name, **status_document(*answer)})
         if not as_json:
-            print(f"{box.name} · {plain(*answer)}\n")
+            print(f"{plain(*answer)}\n")
     if as_json:
         print_json({"schema": SCHEMA, "boxes": documents})
     return code

@@ -34,7 +34,13 @@ def open_terminal(options: GlobalOptions) -> int:
 
         return find_all(config.plugin_directories())
 
-    return tui.run(box_for(config, options), config.terminal_settings(), load_plugins)
+    if options.host is None:
+        return tui.run(box_for(config, options), config.terminal_settings(), load_plugins)
+    from cockpit.cli.asking import AskBetween
+
+    asker = AskBetween()
+    box = box_for(config, options, asker)
+    return tui.run(box, config.terminal_settings(), load_plugins, asker.lend_terminal)
 
 
 def _why_not() -> str | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from cockpit.settings import TerminalSettings
+
+Suspend = Callable[[], AbstractContextManager[None]]
+"""Within it the screen is the plain terminal's."""
 
 if TYPE_CHECKING:
     from cockpit.client import Box
@@ -18,8 +22,12 @@ def run(
     box: Box,
     terminal: TerminalSettings,
     load_plugins: Callable[[], Found] | None = None,
+    lend_terminal: Callable[[Suspend], None] | None = None,
 ) -> int:
     """Show the box until the user leaves; the exit code.
+
+    `lend_terminal` is given the way to have the plain terminal back for a moment, before the first
+    connection is made: a password is typed there, and never held by a widget.
 
     `load_plugins` is called when the launch screen first needs them. The process must have a
     terminal; without one this is not the right thing to call.
@@ -32,6 +40,8 @@ def run(
     from cockpit.tui.graphics.detect import detect
 
     app = CockpitApp(box, terminal, load_plugins, graphics=detect(terminal.graphics))
+    if lend_terminal is not None:
+        lend_terminal(app.suspend)
     app.run()
     return app.return_code or 0
 

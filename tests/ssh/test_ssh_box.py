@@ -32,7 +32,7 @@ async def test_the_agent_is_sent_to_a_bare_python_and_used_by_the_next_connectio
     server = net.server(path=_bare_python(net.directory))
     first = net.box()
     info = await first.connect()
-    assert (info.source, info.gpu_count) == ("simulated", 10)
+    assert (info.name, info.source, info.gpu_count) == ("gpubox", "simulated", 10)
     assert len((await first.snapshot()).gpus) == 10
     pid = agent_pid(net)
     assert b"/received/agents/" in Path(f"/proc/{pid}/cmdline").read_bytes()
