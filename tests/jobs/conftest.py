@@ -11,6 +11,7 @@ import pytest
 from job_bench import Bench, Say
 from package_index import PackageIndex
 
+from cockpit.agent.environments.installer import find_uv
 from cockpit.cli.main import main
 
 
@@ -37,12 +38,12 @@ async def bench(short_tmp: Path) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 def index(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
-    """The only index that uv knows, and a cache of its own."""
+    """The only index that uv and pip know, and a cache of uv's own."""
+    assert find_uv(), "uv is neither beside this Python nor on the PATH: pip install -e '.[dev]'"
     index = PackageIndex(short_tmp / "index")
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.address)
+    monkeypatch.setenv("PIP_INDEX_URL", index.address)
     monkeypatch.setenv("UV_CACHE_DIR", str(short_tmp / "uv"))
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     return index
 
 

@@ -12,6 +12,7 @@ import pytest
 from job_bench import Bench, alive
 
 from cockpit.agent.jobs.executor import LocalExecutor
+from cockpit.agent.jobs.shim import child
 
 
 @pytest.fixture
@@ -98,3 +99,25 @@ async def test_a_job_with_a_damaged_start_fails_and_says_so(plain: Bench) -> Non
     await plain.restart()
     job = await plain.end(await plain.submit("true"))
     assert (job.state, job.reason) == ("FAILED", "its start.json cannot be read")
+
+
+class ToldToEnd:
+    """In place of a cgroup: a job's process that is signalled the moment it exists."""
+
+    def enter(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_process_that_is_told_to_end_before_its_command_runs_ends(tmp_path: Path) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        stage = {"command": ["touch", "ran"], "directory": str(tmp_path)}
+        pid, told = child.spawn(str(tmp_path), stage, {}, ToldToEnd())  # type: ignore[arg-type]
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+        assert child.problem(told) == "" and not (tmp_path / "ran").exists()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM], "the shim itself hears of it as before"
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -23,9 +23,12 @@ def spawn(
     """Start a stage: its pid, and a pipe for `problem`. Raises OSError if there can be no process."""
     shim = os.getpid()
     told, tell = os.pipe2(os.O_CLOEXEC)
+    # A child that is told to end before it has let go of the shim's handlers would not hear it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
     except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(told)
         os.close(tell)
         raise
@@ -39,6 +42,7 @@ def spawn(
             os.write(tell, f"cannot run {command}: {words}".encode()[:PROBLEM_BYTES])
         finally:
             os._exit(127)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(tell)
     return pid, told
 
@@ -68,6 +72,7 @@ def _become(
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     log = _open_log(f"{directory}/output.log")
     os.dup2(log, 1)
     os.dup2(log, 2)
