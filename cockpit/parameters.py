@@ -14,7 +14,7 @@ RESERVED = (
     *("help", "gpus", "name", "preset", "time_limit", "after", "secret", "json", "detach"),
     *("notify", "no_notify"),
     *("gpu_memory", "slice", "priority", "array", "retries", "exclusive", "shared"),
-    *("simulate", "demo", "replay", "config"),
+    *("simulate", "demo", "replay", "host", "config"),
 )
 """Names of options that `cockpit run` has for every plugin."""
 KEYS = ("type", "default", "minimum", "maximum", "unit", "help", "choices")

@@ -105,7 +105,7 @@ async def test_every_attempt_is_a_run_of_one_line(
     await until(lambda: bench.path(job, "attempts/1.json").exists(), "the second attempt")
 
     def again() -> bool:
-        bench.service.observe(box(), snapshot())
+        bench.service.observe(box(), snapshot(time_s=time.time() + 10))
         return bench.path(job, "ended.json").exists()
 
     await until(again, "the end")
