@@ -194,6 +194,11 @@ def run_logs(arguments: argparse.Namespace) -> int:
 logs = Command(_add_logs_arguments, run_logs)
 
 
+def _add_wait_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_ids(parser)
+    _add_json(parser)
+
+
 def run_wait(arguments: argparse.Namespace) -> int:
     """Wait until every job has ended; the first exit code that is not 0, in the order given."""
     from cockpit.cli.ring import ring
@@ -205,6 +210,8 @@ def run_wait(arguments: argparse.Namespace) -> int:
             ids = await expand(box, arguments.ids)
             ended = [await wait_ended(box, job_id) for job_id in ids]
         for each in ended:
+            if arguments.json:
+                print_job(each, as_json=True)
             reason = f": {each.reason}" if each.reason else ""
             print(f"cockpit: job {each.id} {each.state}{reason}", file=sys.stderr)
             ring(each, settings)
@@ -213,7 +220,7 @@ def run_wait(arguments: argparse.Namespace) -> int:
     return run_async(work(open_box(arguments)))
 
 
-wait = Command(_add_ids, run_wait)
+wait = Command(_add_wait_arguments, run_wait)
 
 
 async def _stop_all(box: Box, jobs: Sequence[Job], grace_s: float) -> list[Job]:

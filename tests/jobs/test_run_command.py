@@ -369,3 +369,16 @@ def test_exec_runs_here_there_or_in_a_copy(shell: Shell, monkeypatch: pytest.Mon
     assert copy.startswith(str(shell.home / "STATE_HOME")) and copy.endswith("/workdir")
     both = shell.run("exec", "--workdir", "there", "--chdir", "there", *where)
     assert both.returncode == 2 and b"not allowed with argument" in both.stderr
+
+
+def test_what_is_waited_for_is_printed_as_one_job_object_a_line(shell: Shell) -> None:
+    jobs = [
+        shell.json("exec", "--gpus", "0", "--", "bash", "-c", f"exit {code}") for code in (0, 3)
+    ]
+    done = shell.run("wait", "--json", *(job["id"] for job in jobs))
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(job["id"], job["state"], job["exit_code"]) for job in lines] == [
+        (jobs[0]["id"], "COMPLETED", 0),
+        (jobs[1]["id"], "FAILED", 3),
+    ]
+    assert done.returncode == 3
