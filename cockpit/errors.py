@@ -25,6 +25,8 @@ class UsageError(CockpitError):
 class BoxError(CockpitError):
     """The box's agent could not be reached, or refused a request (exit code 1)."""
 
-    def __init__(self, message: str, advice: str = "", code: int = 0) -> None:
+    def __init__(self, message: str, advice: str = "", code: int = 0, away: bool = False) -> None:
         super().__init__(message, advice)
         self.code = code
+        self.away = away
+        """Whether the way to the box is lost, so that trying again later may well help."""

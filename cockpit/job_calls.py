@@ -10,6 +10,7 @@ from typing import Any
 from cockpit.link import CALL_TIMEOUT_S, decode
 from cockpit.model import (
     Job,
+    JobFile,
     JobImage,
     JobRequest,
     JobTable,
@@ -172,3 +173,22 @@ class JobCalls:
         """The newest text of a name in `Job.texts`; None if its version is not above `after`."""
         answer = await self.call("job.text", {"id": job_id, "name": name, "after": after})
         return decode(JobText, answer) if "text" in answer else None
+
+    async def job_files(self, job_id: str, path: str = "") -> tuple[JobFile, ...]:
+        """Everything at and below a path of the job's directory; paths in it begin there.
+
+        A file's own path is empty. BoxError NOT_FOUND if there is nothing of that name.
+        """
+        found: list[JobFile] = []
+        params = {"id": job_id, "path": path}
+        while True:
+            result = await self.call("job.files", params)
+            found += [decode(JobFile, entry) for entry in result["entries"]]
+            if not result["more"]:
+                return tuple(found)
+            params = {**params, "after": found[-1].path}
+
+    async def job_read(self, job_id: str, path: str, offset: int, limit: int) -> dict[str, Any]:
+        """At most `limit` bytes (1 MiB) of a file of the job's directory; see `job.read`."""
+        asked = {"id": job_id, "path": path, "offset": offset, "limit": limit}
+        return dict(await self.call("job.read", asked))

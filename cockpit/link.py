@@ -57,7 +57,7 @@ class Link:
 
     def __init__(self, reader: LineReader, writer: LineWriter) -> None:
         self.closed = False
-        self.reason = BoxError("the connection to the agent is closed")
+        self.reason = BoxError("the connection to the agent is closed", away=True)
         """Why it is closed."""
         self._reader, self._writer = reader, writer
         self._ids = itertools.count(1)
@@ -91,9 +91,10 @@ class Link:
         except protocol.RpcError as error:
             raise BoxError(error.message, error.advice, error.code) from None
         except asyncio.TimeoutError:
-            raise BoxError(f"the agent did not answer {method} in {timeout_s:.0f} s") from None
+            late = f"the agent did not answer {method} in {timeout_s:.0f} s"
+            raise BoxError(late, away=True) from None
         except OSError as error:
-            raise BoxError(f"the connection to the agent broke: {error}") from None
+            raise BoxError(f"the connection to the agent broke: {error}", away=True) from None
         finally:
             self._waiting.pop(request_id, None)
             if future.done() and not future.cancelled():
@@ -138,7 +139,7 @@ class Link:
         self._writer.close()
 
     async def _read(self) -> None:
-        error = BoxError("the agent closed the connection")
+        error = BoxError("the agent closed the connection", away=True)
         try:
             while line := await self._reader.readline():
                 message = protocol.decode(line)
@@ -150,7 +151,7 @@ class Link:
                 self._receive(message)
         except (OSError, ValueError) as broken:
             if not error.code:
-                error = BoxError(f"the connection to the agent broke: {broken}")
+                error = BoxError(f"the connection to the agent broke: {broken}", away=True)
         except protocol.RpcError as broken:
             error = BoxError(f"the agent sent something that is no message: {broken.message}")
         finally:

@@ -70,6 +70,12 @@ METHODS: dict[str, str] = {
     "job.table": "{id, name, after} → {version, columns: [text], rows: [[text|number|bool|null]],"
     " left_out: rows} or {version}",
     "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
+    "job.files": "{id, path, after: path} → {entries: [{path, kind: file|folder|link|other|unnameable, mode,"
+    " size, modified_ns, inode, leads_to}], more}: everything below a path of the job's directory,"
+    " a folder before what is in it; paths in the answer begin there. With `more`, the rest comes"
+    " when asked for what is after the last one",
+    "job.read": "{id, path, offset, limit} → {offset, data: base64, size, modified_ns, inode}: bytes"
+    " of a file of the job's directory",
     "usage": "{since_s, until_s, offset} → {entries: [LedgerEntry], total}: what jobs used that had"
     " devices in this span",
     "notify.test": "{} → {results: [{channel: command|webhook, ok, text}]}: each is told of a job that"

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 
-from cockpit.cli.following import exit_code, patiently
+from cockpit.cli.following import exit_code
+from cockpit.cli.patience import patiently
 from cockpit.client import Box
 from cockpit.errors import UsageError
 from cockpit.model import ENDED_STATES, Job
@@ -45,7 +46,7 @@ async def wait_for_array(box: Box, array: str) -> int:
     """Tell of each job of an array as it ends; the first exit code that is not 0, by index."""
     told: set[str] = set()
     while True:
-        members = await patiently(partial(box.jobs, array))
+        members = await patiently(box, partial(box.jobs, array))
         for job in reversed(members):
             if job.state in ENDED_STATES and job.id not in told:
                 told.add(job.id)

@@ -14,8 +14,9 @@ from typing import Any
 from cockpit import codec, parameters, paths, plugins
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
-from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
+from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_started
 from cockpit.cli.jobs import gpu_names
+from cockpit.cli.patience import patiently
 from cockpit.cli.text import print_json
 from cockpit.cli.wish_options import parse_gpus
 from cockpit.client import Box
@@ -104,7 +105,7 @@ async def _table(box: Box, job: Job) -> JobTable | None:
     if BENCH_TABLE not in job.tables:
         return None
     try:
-        return await patiently(partial(box.job_table, job.id, BENCH_TABLE))
+        return await patiently(box, partial(box.job_table, job.id, BENCH_TABLE))
     except BoxError as error:
         print(f"cockpit: {error}", file=sys.stderr)
         return None

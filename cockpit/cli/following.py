@@ -5,36 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
+from cockpit.cli.patience import patiently
 from cockpit.client import Box
-from cockpit.errors import BoxError
 from cockpit.model import ENDED_STATES, Job
-
-T = TypeVar("T")
 
 LOOK_FIRST_S, LOOK_MOST_S = 0.05, 0.5
 """How long to wait before looking again: ever longer while nothing happens."""
-PATIENCE_S = 30.0
-"""How long an agent that went away is waited for."""
-
-
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """What `call` returns; while the agent is away it is tried again for PATIENCE_S.
-
-    An answer of the agent that is an error is raised at once.
-    """
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return await call()
-        except BoxError as error:
-            if error.code or time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(LOOK_MOST_S)
 
 
 async def follow_log(box: Box, job_id: str, offset: int = 0, to: BinaryIO | None = None) -> None:
@@ -60,7 +40,7 @@ async def write_log(
     """Write what there is from `offset` on; where to go on, and whether that was all for ever."""
     stream = to or sys.stdout.buffer
     while True:
-        answer = await patiently(partial(box.job_log, job_id, offset))
+        answer = await patiently(box, partial(box.job_log, job_id, offset))
         if answer["offset"] > offset:
             gap = f"bytes {offset} to {answer['offset']} of its log are not kept any more"
             print(f"cockpit: job {job_id}: {gap}", file=sys.stderr)
@@ -77,7 +57,7 @@ async def each_event(
     """`tell` everything that the job reported; with `follow` until it has ended."""
     offset, delay_s = 0, LOOK_FIRST_S
     while True:
-        answer = await patiently(partial(box.job_events, job_id, offset))
+        answer = await patiently(box, partial(box.job_events, job_id, offset))
         for event in answer["events"]:
             tell(event)
         if answer["end"] > offset:
@@ -98,7 +78,7 @@ async def wait_started(box: Box, job: Job) -> Job:
             print(f"cockpit: job {job.id} is waiting: {told}", file=sys.stderr)
         await asyncio.sleep(delay_s)
         delay_s = longer(delay_s)
-        job = await patiently(partial(box.job, job.id))
+        job = await patiently(box, partial(box.job, job.id))
     return job
 
 
@@ -106,7 +86,7 @@ async def wait_ended(box: Box, job_id: str) -> Job:
     """The job once it has ended."""
     delay_s = LOOK_FIRST_S
     while True:
-        job = await patiently(partial(box.job, job_id))
+        job = await patiently(box, partial(box.job, job_id))
         if job.state in ENDED_STATES:
             return job
         await asyncio.sleep(delay_s)

@@ -15,8 +15,9 @@ from cockpit.cli import secret_options, wish_options
 from cockpit.cli.arrays import expand, wait_for_array
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
-from cockpit.cli.following import exit_code, follow_log, patiently, wait_ended, wait_started
+from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_started
 from cockpit.cli.jobs import print_job
+from cockpit.cli.patience import patiently
 from cockpit.cli.wish_options import Wanted, Wishes
 from cockpit.client import Box
 from cockpit.errors import UsageError
@@ -209,7 +210,7 @@ async def _start(
         wanted = request(wishes.wanted(box.info))
         wanted = replace(wanted, after=tuple(await expand(box, arguments.after)))
         # An agent that ends before it has answered is asked again: the token makes it one job.
-        job = await patiently(partial(box.submit, wanted, secrets))
+        job = await patiently(box, partial(box.submit, wanted, secrets))
         submitted.append(job)
         if arguments.json:
             members = await box.jobs(array=job.id) if wanted.array else [job]

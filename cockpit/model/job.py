@@ -102,6 +102,23 @@ class JobText:
 
 
 @dataclass(frozen=True)
+class JobFile:
+    """A thing in a job's directory."""
+
+    path: str
+    """From where it was listed."""
+    kind: Literal["file", "folder", "link", "other", "unnameable"]
+    """unnameable: its name is not UTF-8, and only its own box can open it."""
+    size: int
+    modified_ns: int
+    inode: int
+    """With the two above, the version of its content."""
+    mode: int = 0o644
+    leads_to: str = ""
+    """Of a link."""
+
+
+@dataclass(frozen=True)
 class ArrayMember:
     """Which one of an array's jobs this is."""
 

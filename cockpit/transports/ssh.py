@@ -137,7 +137,8 @@ class _Talk:
                 await self.process.stdin.drain()
         except asyncio.TimeoutError:
             self.process.close()
-            raise BoxError(f"{self._host} did not start an agent in {ANSWER_S:.0f} s") from None
+            late = f"{self._host} did not start an agent in {ANSWER_S:.0f} s"
+            raise BoxError(late, away=True) from None
         except (OSError, asyncssh.Error) as error:
             raise unreachable(self._host, error) from None
         if found["status"] == "no python":

@@ -206,4 +206,4 @@ def unreachable(host: str, error: Exception) -> BoxError:
     else:
         reason = getattr(error, "reason", "") or str(error) or type(error).__name__
         words, advice = f"{host} cannot be reached: {reason}", f"Does `ssh {host}` work?"
-    return BoxError(words, advice)
+    return BoxError(words, advice, away=True)

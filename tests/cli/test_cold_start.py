@@ -44,6 +44,8 @@ COMMANDS = [
     "job none --simulate",
     "show none --simulate",
     "logs none --simulate",
+    "files none --simulate",
+    "cp none:x /nowhere/y --simulate",
     "wait none --simulate",
     "stop none --simulate",
     "rm none --simulate",

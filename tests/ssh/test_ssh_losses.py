@@ -15,6 +15,7 @@ from ssh_net import SETTINGS, Net
 from sshd import Sshd
 from waiting import ended
 
+from cockpit.cli import patience
 from cockpit.client import Connected, Disconnected, Update
 from cockpit.model import JobRequest, Snapshot
 from cockpit.transports import ssh_connection
@@ -54,6 +55,52 @@ async def test_a_connection_killed_in_the_middle_of_a_log_loses_and_doubles_no_l
     assert await follower.wait() == 0
     assert got == b"".join(b"line %d\n" % number for number in range(1, LINES + 1))
     assert (await ended(net.box(), job)).state == "COMPLETED"
+
+
+async def test_a_copy_goes_on_where_a_killed_connection_left_it(net: Net, tmp_path: Path) -> None:
+    server = net.server()
+    (net.directory / ".ssh").mkdir()
+    (net.directory / ".ssh/config").write_text(net.config.read_text())
+    box = net.box()
+    script = "head -c 60000000 /dev/urandom > $COCKPIT_JOB_DIR/big"
+    job = await ended(box, await box.submit(JobRequest("writer", ("bash", "-c", script), gpus=0)))
+    here = tmp_path / "copied"
+    here.mkdir()
+    copier = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cockpit", "--simulate", "--host", "gpubox", "cp"),
+        *(f"{job.id}:big", str(here)),
+        env={**os.environ, "HOME": str(net.directory)},
+    )
+    killed = 0
+    while copier.returncode is None and killed < 3:
+        part = next((path.stat().st_size for path in here.glob(".big.*.part")), 0)
+        if part > killed * 15_000_000:
+            killed += 1
+            for pid in sessions(server):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.01)
+    assert await copier.wait() == 0
+    assert killed == 3
+    assert (here / "big").read_bytes() == (Path(job.directory) / "big").read_bytes()
+    assert [path.name for path in here.iterdir()] == ["big"]
+
+
+async def test_a_box_that_is_away_is_waited_for_and_told_of(
+    net: Net, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(patience, "QUIET_S", 0.0)
+    server = net.server()
+    box = net.box()
+    await box.connect()
+    server.stop()
+    await box.close()
+    asked = asyncio.create_task(patience.patiently(box, box.jobs))
+    await asyncio.sleep(1.0)
+    assert not asked.done()
+    server.start()
+    assert await asyncio.wait_for(asked, 30) == ()
+    told = capsys.readouterr().err
+    assert "gpubox takes no SSH connection" in told and "gpubox is back" in told
 
 
 async def test_a_peer_that_freezes_is_noticed_told_and_followed_again(

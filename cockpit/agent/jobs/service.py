@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.agent.environments.service import EnvironmentService
-from cockpit.agent.jobs import contents, listing, planning, reading
+from cockpit.agent.jobs import contents, files, listing, planning, reading
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.index import JobIndex
 from cockpit.agent.jobs.prospects import prospect
@@ -67,6 +67,8 @@ class JobService:
             "job.image": self._image,
             "job.table": self._table,
             "job.text": self._text,
+            "job.files": self._files,
+            "job.read": self._read,
             "usage": self._usage,
             "notify.test": self._test_notices,
             **environments.methods,
@@ -172,6 +174,12 @@ class JobService:
     async def _text(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
         return contents.text(record, await record.all_events(), params)
+
+    async def _files(self, params: dict[str, Any]) -> dict[str, Any]:
+        return await asyncio.to_thread(files.listing, self._find(params), params)
+
+    async def _read(self, params: dict[str, Any]) -> dict[str, Any]:
+        return await asyncio.to_thread(files.read, self._find(params), params)
 
     async def _test_notices(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"results": await self._queue.teller.notices.test()}
