@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -67,6 +68,11 @@ def box_for(config: Config, options: GlobalOptions, ask: Asker | None = None) ->
 
     `ask` puts what a connection asks for to the person; by default on this terminal.
     """
+    if "COCKPIT_GATE" in os.environ:
+        from cockpit.cli.served import served_box
+
+        if (box := served_box()) is not None:
+            return box
     settings = agent_settings(config, options)
     if options.host is None:
         from cockpit.transports.local import LocalTransport

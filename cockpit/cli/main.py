@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "notify": ("try how you are told that a job has ended", "cockpit.cli.notify:notify"),
     "hosts": ("boxes over SSH: list, add, check, forget", "cockpit.cli.hosts:hosts"),
+    "serve": ("this terminal for others: ssh, web, keys, audit", "cockpit.cli.serve:serve"),
     "doctor": ("what is wrong on this machine, and what to do", "cockpit.cli.doctor:doctor"),
     "config": ("every setting and where it came from", "cockpit.cli.config:config"),
     "themes": ("the colour themes", "cockpit.cli.themes:themes"),
@@ -67,6 +68,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Set up": (
         "hosts",
+        "serve",
         "environments",
         "notify",
         "doctor",
@@ -126,6 +128,10 @@ def _crashed(error: Exception) -> int:
 
 def _dispatch(argv: list[str]) -> int:
     options, words = take_global_options(argv)
+    if "COCKPIT_GATE" in os.environ:
+        from cockpit.cli.served import check
+
+        check(words[0] if words else "", words[1:], options)
     if not words:
         from cockpit.cli.terminal import open_terminal
 

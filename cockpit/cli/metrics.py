@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import signal
 import sys
 
 from cockpit.cli.command import Command
 from cockpit.cli.connect import open_box, run_async
 from cockpit.cli.exposition import exposition
+from cockpit.cli.listening import parse_address, shown_address
 from cockpit.cli.status import read
 from cockpit.client import Box
-from cockpit.errors import BoxError, CockpitError, UsageError
+from cockpit.errors import BoxError, CockpitError
 
 DEFAULT_ADDRESS = "127.0.0.1:9400"
 REQUEST_TIMEOUT_S = 5.0
@@ -44,35 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     box = open_box(arguments)
     if arguments.listen is None:
         return run_async(_once(box))
-    host, port = parse_address(arguments.listen, arguments.allow_remote)
+    host, port = parse_address(
+        arguments.listen, arguments.allow_remote, DEFAULT_ADDRESS, "read along"
+    )
     return run_async(_serve(box, host, port))
 
 
 metrics = Command(add_arguments, run)
-
-
-def parse_address(text: str, allow_remote: bool) -> tuple[str, int]:
-    """`127.0.0.1:9400`, `[::1]:9400` or `:9400` as address and port.
-
-    Raises UsageError for what is no address, and for one beyond this machine unless allowed.
-    """
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-        number = int(port)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 65535:
-        raise UsageError(
-            f"--listen: {text!r} is not ADDRESS:PORT", f"Write an IP address: {DEFAULT_ADDRESS}."
-        )
-    if not address.is_loopback and not allow_remote:
-        raise UsageError(
-            f"--listen: {host} is reached from other machines, and anyone there could read along",
-            "Listen on 127.0.0.1, or add --allow-remote if that is meant.",
-        )
-    return str(address), number
 
 
 async def _once(box: Box) -> int:
@@ -93,9 +71,8 @@ async def _serve(box: Box, host: str, port: int) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with server:
-        bound = server.sockets[0].getsockname()
-        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        print(f"cockpit: http://{shown}:{bound[1]}/metrics", file=sys.stderr, flush=True)
+        address = shown_address(server.sockets[0].getsockname())
+        print(f"cockpit: http://{address}/metrics", file=sys.stderr, flush=True)
         await stop.wait()
     await exporter.close()
     return 0

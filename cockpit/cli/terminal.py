@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.cli.connect import box_for, load_config
 from cockpit.cli.options import GlobalOptions
+from cockpit.cli.served import served_role
 
 if TYPE_CHECKING:
     from cockpit.plugins import Found
@@ -35,7 +36,8 @@ def open_terminal(options: GlobalOptions) -> int:
         return find_all(config.plugin_directories())
 
     if options.host is None:
-        return tui.run(box_for(config, options), config.terminal_settings(), load_plugins)
+        box, role = box_for(config, options), served_role() or "admin"
+        return tui.run(box, config.terminal_settings(), load_plugins, role=role)
     from cockpit.cli.asking import AskBetween
 
     asker = AskBetween()
@@ -45,6 +47,9 @@ def open_terminal(options: GlobalOptions) -> int:
 
 def _why_not() -> str | None:
     """Why no full-screen program can be drawn here; None when it can."""
+    if os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver"):
+        # A browser draws what goes through the pipes.
+        return None
     # Textual draws on stderr.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         return "this is not a terminal"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from cockpit.roles import Role
 from cockpit.settings import TerminalSettings
 
 Suspend = Callable[[], AbstractContextManager[None]]
@@ -23,6 +24,7 @@ def run(
     terminal: TerminalSettings,
     load_plugins: Callable[[], Found] | None = None,
     lend_terminal: Callable[[Suspend], None] | None = None,
+    role: Role = "admin",
 ) -> int:
     """Show the box until the user leaves; the exit code.
 
@@ -39,7 +41,7 @@ def run(
     from cockpit.tui.app import CockpitApp
     from cockpit.tui.graphics.detect import detect
 
-    app = CockpitApp(box, terminal, load_plugins, graphics=detect(terminal.graphics))
+    app = CockpitApp(box, terminal, load_plugins, graphics=detect(terminal.graphics), role=role)
     if lend_terminal is not None:
         lend_terminal(app.suspend)
     app.run()

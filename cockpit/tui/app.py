@@ -6,20 +6,23 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from cockpit.client import Box
 from cockpit.errors import CockpitError
+from cockpit.roles import Role, may
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
 from cockpit.tui.following import Following
 from cockpit.tui.graphics.detect import BLOCKS, Graphics
-from cockpit.tui.keys import Action, bindings, unknown_actions
+from cockpit.tui.keys import Action, bindings, refused, unknown_actions
 from cockpit.tui.live import Live
 from cockpit.tui.memory import Memory
 from cockpit.tui.pictures import save_picture
@@ -78,8 +81,11 @@ class CockpitApp(App[None]):
         clock: Callable[[], float] = time.time,
         memory: Memory | None = None,
         graphics: Graphics = BLOCKS,
+        role: Role = "admin",
     ) -> None:
+        """`role` is that of who sits before it, where it is served; the box knows it too."""
         self.box = box
+        self.role: Role = role
         self.graphics = graphics
         self.terminal = terminal or TerminalSettings()
         self.load_plugins = load_plugins or no_plugins
@@ -150,6 +156,23 @@ class CockpitApp(App[None]):
         else:
             self.switch_mode(mode)
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action, whichever key, click or word of the palette it comes from."""
+        run = action if isinstance(action, str) else action[1]
+        if (refusal := refused(run, self.role)) is not None:
+            self._tell_role(refusal.help)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def _tell_role(self, what: str) -> None:
+        needed = "an operator can do this"
+        self.notify(f"{what}: you are here as {self.role}, {needed}.", severity="warning")
+
     async def do(self, action: Action, screen: Screen[Any]) -> None:
         """Do what a key of `screen` would do."""
         await self.run_action(action.run, self if "everywhere" in action.where else screen)
@@ -166,6 +189,9 @@ class CockpitApp(App[None]):
 
     def action_launch(self, plugin: str = "") -> None:
         """Choose a workload and launch it; from the screen of a GPU, on that one."""
+        if not may(self.role, "operator"):
+            self._tell_role("Launch a workload")
+            return
         from cockpit.tui.screens.gpu import GpuScreen
         from cockpit.tui.screens.launch import LaunchScreen
 

@@ -13,6 +13,8 @@ from typing import Literal
 from textual.binding import Binding
 from textual.keys import format_key
 
+from cockpit.roles import Role, may
+
 Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch"]
 PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
 LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
@@ -40,6 +42,19 @@ class Action:
     tabs: tuple[str, ...] = ()
     """Of its screen, those whose line of keys names it; none: all. It works in every tab."""
 
+    @property
+    def needs(self) -> Role:
+        """The least role that may do it, where the terminal is served to somebody."""
+        return "operator" if self.name in ACTING else "viewer"
+
+
+ACTING = frozenset(
+    {
+        *("launch", "start", "again", "end", "stop", "requeue", "remove"),
+        *("save", "save_log"),
+    }
+)
+"""Names of actions that change something on the box, or write a file there."""
 
 _JOB: tuple[Place, ...] = ("job",)
 JOB_ACTIONS: tuple[Action, ...] = (
@@ -166,13 +181,23 @@ _HIDDEN_LABELS: Mapping[Place, frozenset[str]] = {
 }
 
 
-def actions(place: Place) -> list[Action]:
-    """The actions of one place (with `everywhere`: only the global ones)."""
+def actions(place: Place, role: Role = "admin") -> list[Action]:
+    """What a role can do in one place (with `everywhere`: only what can be done in all)."""
     return [
         action
         for action in ACTIONS
-        if place in action.where or (place != "everywhere" and "everywhere" in action.where)
+        if (place in action.where or (place != "everywhere" and "everywhere" in action.where))
+        and may(role, action.needs)
     ]
+
+
+def refused(run: str, role: Role) -> Action | None:
+    """The action that Textual is to run, if the role may not do it."""
+    name = run.partition("(")[0].rpartition(".")[2]
+    for action in ACTIONS:
+        if action.run.partition("(")[0] == name and not may(role, action.needs):
+            return action
+    return None
 
 
 def bindings(place: Place) -> list[Binding]:
@@ -230,12 +255,12 @@ def shown_key(key: str) -> str:
     return names.get(key) or format_key(key)
 
 
-def footer(place: Place, tab: str = "") -> list[Action]:
+def footer(place: Place, tab: str = "", role: Role = "admin") -> list[Action]:
     """The actions in the line of keys of one place and tab, by rank."""
     hidden = _HIDDEN_LABELS.get(place, frozenset())
     shown = [
         action
-        for action in [DIGITS, *actions(place)]
+        for action in [DIGITS, *actions(place, role)]
         if action.label and action.name not in hidden and (not action.tabs or tab in action.tabs)
     ]
     return sorted(shown, key=lambda action: action.rank)

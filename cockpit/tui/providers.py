@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from cockpit.roles import may
 from cockpit.tui import keys
 from cockpit.tui.wall.words import mark, work
 
@@ -55,7 +56,7 @@ class CockpitCommands(Provider):
 
     def _actions(self) -> Iterator[Command]:
         place: keys.Place = getattr(self.screen, "place", "everywhere")
-        for action in keys.actions(place):
+        for action in keys.actions(place, self._cockpit.role):
             if action.name in ("palette", "up", "down", "left", "right"):
                 continue
             shown = keys.shown_keys(action, self._cockpit.terminal.keys)
@@ -85,6 +86,6 @@ class CockpitCommands(Provider):
 
     def _workloads(self) -> Iterator[Command]:
         app = self._cockpit
-        for plugin in self._plugins:
+        for plugin in self._plugins if may(app.role, "operator") else ():
             run = partial(app.action_launch, plugin.name)
             yield f"Launch: {plugin.title}", plugin.summary, run

@@ -8,7 +8,8 @@ from cli_boxes import FakeBox, a_box, a_gpu, a_lost_gpu, a_snapshot, uuid
 
 from cockpit.cli import metrics
 from cockpit.cli.exposition import exposition
-from cockpit.cli.metrics import Exporter, parse_address
+from cockpit.cli.listening import parse_address
+from cockpit.cli.metrics import DEFAULT_ADDRESS, Exporter
 from cockpit.errors import BoxError, UsageError
 
 SAMPLE = re.compile(r'(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\} (-?[0-9.e+-]+)')
@@ -75,24 +76,28 @@ def test_a_box_without_gpus_has_a_page() -> None:
     assert found["cockpit_gpus", "ok"] == 0
 
 
+def listening_at(text: str, allow_remote: bool) -> tuple[str, int]:
+    return parse_address(text, allow_remote, DEFAULT_ADDRESS, "read along")
+
+
 @pytest.mark.parametrize("text", ["0.0.0.0:9400", "192.168.1.5:9400", "[::]:9400"])
 def test_listening_beyond_this_machine_must_be_meant(text: str) -> None:
     with pytest.raises(UsageError, match="other machines"):
-        parse_address(text, allow_remote=False)
-    assert parse_address(text, allow_remote=True)[1] == 9400
+        listening_at(text, allow_remote=False)
+    assert listening_at(text, allow_remote=True)[1] == 9400
 
 
 @pytest.mark.parametrize("text", ["localhost", "127.0.0.1:", "127.0.0.1:99999", "box:80", ""])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--listen"):
-        parse_address(text, allow_remote=True)
+        listening_at(text, allow_remote=True)
 
 
 def test_addresses_of_this_machine() -> None:
-    assert parse_address("localhost:1", False) == ("127.0.0.1", 1)
-    assert parse_address(":9400", False) == ("127.0.0.1", 9400)
-    assert parse_address("9400", False) == ("127.0.0.1", 9400)
-    assert parse_address("[::1]:9400", False) == ("::1", 9400)
+    assert listening_at("localhost:1", allow_remote=False) == ("127.0.0.1", 1)
+    assert listening_at(":9400", allow_remote=False) == ("127.0.0.1", 9400)
+    assert listening_at("9400", allow_remote=False) == ("127.0.0.1", 9400)
+    assert listening_at("[::1]:9400", allow_remote=False) == ("::1", 9400)
 
 
 class Served:

@@ -55,6 +55,7 @@ COMMANDS = [
     "notify --simulate",
     "plugins",
     "hosts",
+    "serve audit",
     "config",
     "themes",
     "agent status",

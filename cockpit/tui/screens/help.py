@@ -26,7 +26,9 @@ class HelpScreen(ListDialog):
     def options(self) -> list[tuple[str, Option]]:
         """The place's own actions first, then those that work everywhere."""
         place: keys.Place = getattr(self._below, "place", "everywhere")
-        listed = sorted(keys.actions(place), key=lambda action: "everywhere" in action.where)
+        listed = sorted(
+            keys.actions(place, self.app.role), key=lambda action: "everywhere" in action.where
+        )
         return [self._option(action) for action in [keys.DIGITS, *listed]]
 
     def _option(self, action: keys.Action) -> tuple[str, Option]:

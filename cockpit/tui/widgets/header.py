@@ -26,17 +26,19 @@ class Header(Board):
 
     def on_resize(self) -> None:
         """Lay the line out for this width."""
-        self.lay_out([_HeaderLine(Region(0, 0, self.size.width, 1), self.app.live)], 1)
+        region = Region(0, 0, self.size.width, 1)
+        role = "" if self.app.role == "admin" else self.app.role
+        self.lay_out([_HeaderLine(region, self.app.live, role)], 1)
 
 
 class _HeaderLine:
-    def __init__(self, region: Region, live: Live) -> None:
+    def __init__(self, region: Region, live: Live, role: str) -> None:
         self.region = region
-        self._live = live
+        self._live, self._role = live, role
 
     def lines(self) -> list[Line]:
         width, live = self.region.width, self._live
-        left = _identity(live, width)
+        left = _identity(live, width, self._role)
         right: tuple[Run, ...] = ()
         for item in _figures(live, width):
             if width_of(left) + width_of(right) + width_of(item) < width:
@@ -44,7 +46,7 @@ class _HeaderLine:
         return [("panel", spread(left, right, width))]
 
 
-def _identity(live: Live, width: int) -> tuple[Run, ...]:
+def _identity(live: Live, width: int, role: str) -> tuple[Run, ...]:
     box = live.box
     if box is None:
         return ((" cockpit ", "*foreground"), (" waiting for the box…", "muted"))
@@ -54,6 +56,8 @@ def _identity(live: Live, width: int) -> tuple[Run, ...]:
         runs.append((" REPLAY ", "*accent"))
     if box.simulated:
         runs.append((" SIMULATED ", "*accent"))
+    if role:
+        runs.append((f" {role.upper()} ", "*accent"))
     age = live.age_s()
     if live.disconnected is not None:
         runs.append((" DISCONNECTED ", "*error"))

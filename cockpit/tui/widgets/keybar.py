@@ -39,7 +39,7 @@ class KeyBar(Board):
         width = self.size.width
         chosen: list[tuple[Action, str]] = []
         room = width - 1
-        for action in footer(self.place, self._tab):
+        for action in footer(self.place, self._tab, self.app.role):
             key = bar_key(action, self.app.terminal.keys, self._typing)
             if not key:
                 continue
