@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-CFD = Path(__file__).parents[2] / "plugins" / "cfd"
+PLUGINS = Path(__file__).parents[2] / "plugins"
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,25 @@ def cfd_module(cache_home: Path) -> Iterator[Callable[[str], Any]]:
 
     warp.config.log_level = warp.LOG_ERROR
     warp.config.kernel_cache_dir = str(cache_home / "cockpit" / "warp")
-    sys.path.insert(0, str(CFD))
+    with _modules_of("cfd") as modules:
+        yield modules
+
+
+@pytest.fixture(scope="module")
+def tune_module() -> Iterator[Callable[[str], Any]]:
+    """The modules of fine-tuning by name; those that train need torch."""
+    with _modules_of("llm-tune") as modules:
+        yield modules
+
+
+@contextlib.contextmanager
+def _modules_of(plugin: str) -> Iterator[Callable[[str], Any]]:
+    """A plugin's modules, imported from its folder as its workload does, and forgotten again."""
+    folder = PLUGINS / plugin
+    sys.path.insert(0, str(folder))
     try:
         yield importlib.import_module
     finally:
-        sys.path.remove(str(CFD))
-        for name in [path.stem for path in CFD.glob("*.py")]:
+        sys.path.remove(str(folder))
+        for name in [path.stem for path in folder.glob("*.py")]:
             sys.modules.pop(name, None)

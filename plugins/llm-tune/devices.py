@@ -1,0 +1,82 @@
+"""Where it runs, and in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from cockpit.sdk import job
+
+
+def count_of_ranks(device: str, processes: int) -> int:
+    """How many processes train together: one for each GPU, or on a CPU as many as were chosen.
+
+    Raises ValueError, in words for the person, if there is no such device.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"{device!r} is no device: choose auto, cpu or cuda.")
+    if not uses_cuda(device):
+        return processes or 1
+    there = torch.cuda.device_count()
+    if processes > there:
+        raise ValueError(
+            f"{processes} processes want a GPU each, and this job has {there}: ask for more with"
+            " --gpus."
+        )
+    return processes or there
+
+
+def uses_cuda(device: str) -> bool:
+    """Raises ValueError, in words for the person, if CUDA was chosen and is not there."""
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise ValueError("No CUDA device can be used here: choose --device cpu, or ask for a GPU.")
+    return there and device != "cpu"
+
+
+def check_quantization(use_cuda: bool) -> None:
+    """Raises ValueError where QLoRA cannot run, with what does instead."""
+    if not use_cuda:
+        raise ValueError(
+            "QLoRA quantizes on an NVIDIA GPU, and this job has none. --method lora learns the same"
+            " adapter here, with the model in full precision."
+        )
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f"QLoRA needs bitsandbytes, which cannot be loaded: {error}. --method lora does without,"
+            " and takes about four times the memory for the model."
+        ) from None
+
+
+def is_half(precision: str, use_cuda: bool) -> bool:
+    """Whether the model computes in bfloat16."""
+    if precision not in ("auto", "bf16", "fp32"):
+        raise ValueError(f"{precision!r} is no precision: choose auto, bf16 or fp32.")
+    if precision == "auto":
+        return use_cuda and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
+
+
+def autocast_of(half: bool, use_cuda: bool) -> Callable[[], Any]:
+    if not half:
+        return contextlib.nullcontext
+    kind = "cuda" if use_cuda else "cpu"
+    return lambda: torch.autocast(kind, dtype=torch.bfloat16)
+
+
+def told(use_cuda: bool, count: int) -> str:
+    """The devices in words."""
+    if use_cuda:
+        return f"{count} × {torch.cuda.get_device_name()}"
+    return "the CPU" if count == 1 else f"the CPU, in {count} processes"
+
+
+def warn_of_the_cpu(use_cuda: bool, device: str) -> None:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") and not use_cuda and device == "auto":
+        job.message("No CUDA device can be used here, so it trains on the CPU.", "warning")
