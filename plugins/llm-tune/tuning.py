@@ -11,6 +11,7 @@ import checkpoint
 import choices
 import devices
 import lessons
+import memory
 import models
 import outputs
 import ranks
@@ -37,6 +38,13 @@ def tune(
     us = ranks.join(use_cuda)
     try:
         return _Tuning(chosen, learn, held_out, found, us).run()
+    except torch.OutOfMemoryError:
+        job.message(
+            f"The memory of {us.device} is full. Choose a smaller --micro-batch, --recompute on, or a"
+            " shorter --sequence.",
+            "error",
+        )
+        return 1
     finally:
         us.leave()
 
@@ -149,8 +157,10 @@ class _Tuning:
         recipe, quantized = self.recipe, self.recipe.method == "qlora"
         # All weights are trained in single precision; what only serves is kept in half.
         dtype = torch.bfloat16 if self.half and recipe.has_adapter else torch.float32
+        total = memory.count_parameters(self.found.folder)
+        free = memory.free_bytes(self.us.device, self.us.count)
+        memory.check(total, recipe, self.half, self.us.device, free)
         model = models.load_model(self.found.folder, dtype, quantized, self.us.device)
-        total = model.num_parameters()
         torch.manual_seed(recipe.seed)
         if recipe.has_adapter:
             model = models.with_adapter(model, recipe, self.found.name, quantized)
