@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("message", "checkpoint", "progress", "metrics", "kernel", "roofline", "frame", "image")
+KINDS = (
+    "message",
+    "checkpoint",
+    "output",
+    "progress",
+    "metrics",
+    "kernel",
+    "roofline",
+    "frame",
+    "image",
+)
 TEXT_MOST = 500
 
 
@@ -102,6 +112,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "roofline": _roofline,
     "message": lambda event: str(event["text"]),
     "checkpoint": lambda event: str(event["path"]),
+    "output": lambda event: f"{event['name']}: {event['path']}",
     "frame": lambda event: f"{event['name']}: {event['width']:g} × {event['height']:g}",
     "image": _picture,
     "table": lambda event: str(event["name"]),

@@ -119,6 +119,17 @@ class JobFile:
 
 
 @dataclass(frozen=True)
+class JobOutput:
+    """Something that a job left for others, told when it was whole."""
+
+    path: str
+    """Relative to the job directory, unless it is none of its files."""
+    kind: str = ""
+    """Such as hf-model or lora-adapter."""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
 class ArrayMember:
     """Which one of an array's jobs this is."""
 
@@ -175,6 +186,8 @@ class Job:
     """Names of the tables and texts it reported; `job.table` and `job.text` have their content."""
     checkpoint: str | None = None
     """Where its newest checkpoint lies."""
+    outputs: Mapping[str, JobOutput] = field(default_factory=dict)
+    """What it left for others, by name: `job:ID` means them."""
     views: tuple[Mapping[str, Any], ...] = ()
     """From the plugin: what its job screen shows."""
     directory: str = ""

@@ -210,6 +210,7 @@ _WRITERS: dict[str, Callable[[Event], str]] = {
     "roofline": _roofline,
     "message": _message,
     "checkpoint": lambda event: f"checkpoint {event['path']}",
+    "output": lambda event: f"output {event['name']} in {event['path']}",
     "image": lambda event: f"image {event['name']}",
     "table": _table,
     "text": lambda event: f"{event['name']}:\n{event['text']}",

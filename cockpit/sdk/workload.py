@@ -19,6 +19,7 @@ from typing import Any
 from cockpit.sdk.events import Event, EventFile, Outlet, Printer, Throttle, run_later
 from cockpit.sdk.fields import to_field
 from cockpit.sdk.frames import FrameWriter
+from cockpit.sdk.outputs import FOLDER, PREFIX, find_output
 from cockpit.sdk.parameters import Parameters, read_parameters
 from cockpit.sdk.reports import (
     PICTURE_BYTES_MOST,
@@ -221,6 +222,43 @@ class Job:
         """A state to start again from was written to `path`."""
         self._out.send(self._event("checkpoint", path=self._told_path(path)))
 
+    def output(self, name: str) -> Path:
+        """The folder in which the output `name` of this job belongs, made if it is not there.
+
+        Write a draft beside it and rename that to here, then `publish`: so that nobody ever finds
+        half of it. Raises ValueError for a bad name, OSError where there is no room.
+        """
+        _check_name(name)
+        folder = self.directory / FOLDER / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def publish(self, name: str, kind: str = "", summary: str = "") -> None:
+        """Tell that the output `name` is whole, of some `kind` such as hf-model, for other jobs.
+
+        Raises ValueError for a bad name or if nothing lies there.
+        """
+        _check_name(name)
+        path = self.directory / FOLDER / name
+        if not path.exists():
+            raise ValueError(f"there is no output {name!r} to publish: {path} does not exist")
+        told = {"path": self._told_path(path), "kind": kind, "summary": summary[:500]}
+        self._out.send(self._event("output", name=name, **told))
+
+    def find_output(self, reference: str, name: str) -> Path:
+        """Where another job's output lies; `reference` is such as job:12.
+
+        Raises ValueError, in words for the person, if there is none.
+        """
+        return find_output(self.directory.absolute().parent, reference, name)
+
+    def find_model(self, reference: str) -> str:
+        """What a person named as a model: job:12 is that job's output `model`; a folder or a hub id
+        stays as it is. Raises ValueError as `find_output`."""
+        if reference.startswith(PREFIX):
+            return str(self.find_output(reference, "model"))
+        return reference
+
     def message(self, text: str, level: str = "info") -> None:
         """Say something to the person; also printed, so that it is in the job's log.
 
@@ -248,7 +286,7 @@ class Job:
         atexit.register(throttle.flush)
         return throttle
 
-    def _event(self, kind: str, **fields: Any) -> Event:
+    def _event(self, kind: str, /, **fields: Any) -> Event:
         return {"type": kind, "time_s": self._wall_clock(), **fields}
 
     def _frame_writer(self, name: str, width: int, height: int) -> FrameWriter | None:

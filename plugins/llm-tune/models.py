@@ -40,7 +40,7 @@ def find(reference: str) -> Found:
 
         folder = make_tiny_model(job.directory / TINY)
         return Found(folder, str(folder), "")
-    named = job.find_model(reference) if reference.startswith("job:") else reference
+    named = job.find_model(reference)
     folder = Path(named).expanduser()
     if folder.is_dir():
         folder, name = folder.absolute(), str(folder.absolute())

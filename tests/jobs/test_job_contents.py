@@ -16,7 +16,7 @@ from cockpit import codec
 from cockpit.agent.jobs import events
 from cockpit.agent.jobs.events import EventTail
 from cockpit.client import Box
-from cockpit.model import Job
+from cockpit.model import Job, JobOutput
 from cockpit.protocol import RpcError
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -74,6 +74,7 @@ async def test_the_newest_of_each_name_is_shown_while_it_runs_and_after_its_end(
         {"type": "text", "name": "story", "text": "Once", "left_out": 7},
         {"type": "image", "name": "wake", "path": "wake.png"},
         {"type": "checkpoint", "path": "state.bin"},
+        {"type": "output", "name": "model", "path": "outputs/model", "kind": "hf-model"},
     )
     for _ in range(2):
         table = await box.job_table(job.id, "best")
@@ -85,6 +86,7 @@ async def test_the_newest_of_each_name_is_shown_while_it_runs_and_after_its_end(
         bench.path(job, "go").touch()
         ended = await bench.end(job)
     assert dict(ended.images) == {"wake": "wake.png"}
+    assert dict(ended.outputs) == {"model": JobOutput("outputs/model", "hf-model")}
     assert (ended.tables, ended.texts, ended.checkpoint) == (("best",), ("story",), "state.bin")
 
 

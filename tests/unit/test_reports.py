@@ -40,6 +40,7 @@ FIELDS = ("time_s", "text", "level", "done", "total", "values", "step", "seconds
         ),
         ({"type": "checkpoint", "path": "a.npz"}, "a.npz"),
         ({"type": "image", "name": "flow", "path": "f.png"}, "flow: f.png"),
+        ({"type": "output", "name": "model", "path": "outputs/model"}, "model: outputs/model"),
         ({"type": "note", "words": "é"}, '{"words": "é"}'),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cockpit.agent.jobs.curves import Curve, Stretches, readings_of
-from cockpit.model import KernelStat, Progress, Roofline
+from cockpit.model import JobOutput, KernelStat, Progress, Roofline
 
 READ_BYTES = 1 << 20
 """At most so much is read per call, so that a flood of events never stops the agent."""
@@ -49,6 +49,7 @@ class EventTail:
         self.texts: dict[str, int] = {}
         """Name → byte in the file at which the newest one is told: the content stays there."""
         self.checkpoint: str | None = None
+        self.outputs: dict[str, JobOutput] = {}
         self.message = ""
         self.bad_lines = 0
         self._path = path
@@ -68,6 +69,7 @@ class EventTail:
             "table": self._on_table,
             "text": self._on_text,
             "checkpoint": self._on_checkpoint,
+            "output": self._on_output,
             "message": self._on_message,
         }
 
@@ -208,6 +210,14 @@ class EventTail:
 
     def _on_checkpoint(self, event: dict[str, Any]) -> None:
         self.checkpoint = str(event["path"])
+
+    def _on_output(self, event: dict[str, Any]) -> None:
+        name, path = _name(event), str(event["path"])
+        told = JobOutput(
+            path, str(event.get("kind", ""))[:200], str(event.get("summary", ""))[:500]
+        )
+        if name in self.outputs or len(self.outputs) < NAMES_KEPT:
+            self.outputs[name] = told
 
     def _on_message(self, event: dict[str, Any]) -> None:
         self.message = str(event["text"])[:500]

@@ -226,6 +226,7 @@ class Record:
             tables=tuple(tail.tables),
             texts=tuple(tail.texts),
             checkpoint=tail.checkpoint,
+            outputs=dict(tail.outputs),
             views=request.views,
             directory=str(self.directory.path),
             log_bytes=self.directory.log_bytes(),

@@ -119,5 +119,6 @@ def _kept(job: Job) -> dict[str, str]:
         "directory": job.directory or phrases.NONE,
         "log": phrases.size(job.log_bytes),
         **({"checkpoint": job.checkpoint} if job.checkpoint else {}),
+        **{f"output {name}": output.path for name, output in job.outputs.items()},
         **{f"picture {name}": path for name, path in job.images.items()},
     }
