@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import pyte
 
 WAIT_S = 60.0
 DIRECTORIES = ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME", "CACHE_HOME")
@@ -151,24 +152,42 @@ class Served:
 
 
 class Screen:
-    """Somebody's terminal: what the app has written to it, and what they type."""
+    """Somebody's terminal: what it shows, and what they type."""
 
-    def __init__(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
+    def __init__(self, process: asyncssh.SSHClientProcess[bytes], columns: int, rows: int) -> None:
         self.process = process
-        self.output = b""
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
 
-    async def until(self, *texts: str) -> None:
-        """Read until all of this has been drawn since the last call."""
-        wanted = [text.encode() for text in texts]
-        while not all(text in self.output for text in wanted):
-            data = await asyncio.wait_for(self.process.stdout.read(65536), WAIT_S)
-            assert data, self.output[-2000:]
-            self.output += data
-        self.output = b""
+    @property
+    def text(self) -> str:
+        """What it shows now."""
+        return "\n".join(self._screen.display)
 
-    def type(self, data: str | bytes) -> None:
+    async def until(self, *texts: str, gone: str = "") -> None:
+        """Wait until it shows all of this at once and not `gone`; more than WAIT_S is a failure."""
+        deadline = time.monotonic() + WAIT_S
+        while not all(text in self.text for text in texts) or (gone and gone in self.text):
+            left_s = deadline - time.monotonic()
+            assert left_s > 0, f"{texts} in\n{self.text}"
+            with contextlib.suppress(asyncio.TimeoutError):
+                data = await asyncio.wait_for(self.process.stdout.read(65536), left_s)
+                assert data, (texts, self.text)
+                self._stream.feed(_PRIVATE.sub(b"", data))
+
+    def type(self, keys: str) -> None:
         """Send keys."""
-        self.process.stdin.write(data if isinstance(data, bytes) else data.encode())
+        self.process.stdin.write(keys.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size."""
+        self._screen.resize(rows, columns)
+        self._screen.reset()
+        self.process.change_terminal_size(columns, rows)
+
+
+_PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b_.*?\x1b\\\\")
+"""Questions and modes newer than pyte, which would print them."""
 
 
 async def open_screen(connection: Any, columns: int = 120, rows: int = 40) -> Screen:
@@ -176,4 +195,4 @@ async def open_screen(connection: Any, columns: int = 120, rows: int = 40) -> Sc
     process = await connection.create_process(
         term_type="xterm-256color", term_size=(columns, rows), encoding=None
     )
-    return Screen(process)
+    return Screen(process, columns, rows)

@@ -111,7 +111,6 @@ async def test_twenty_screens_at_once_each_its_own(served: Served) -> None:
         await served.until_programs(10)
         # The others still answer: each opens the palette.
         for screen in screens[10:]:
-            screen.output = b""
             screen.type("?")
         for screen in screens[10:]:
             await screen.until("Keys of this place")
@@ -125,20 +124,22 @@ async def test_resize_mouse_paste_and_letters_of_any_kind(served: Served) -> Non
     async with served.connect("olga") as connection:
         screen = await open_screen(connection, 120, 40)
         await screen.until("SIMULATED", "kWh today")
-        screen.process.change_terminal_size(80, 24)
+        screen.resize(80, 24)
         # The narrow wall is a table with a head.
         await screen.until("mem", "MHz", "state")
-        screen.process.change_terminal_size(120, 40)
+        screen.resize(120, 40)
         await screen.until("350W")
         screen.type(SGR_CLICK.format(column=10, row=2) * 2)
         await screen.until("GPU 0")
         screen.type("\x1b")
-        await screen.until("350W")
+        # Escape and a letter right after it would be another key.
+        await screen.until("350W", gone="GPU 0")
         screen.type("/")
+        await screen.until("Filter by any word")
         screen.type("\x1b[200~žlutý 猫 🐈\x1b[201~")
         await screen.until("žlutý 猫")
         screen.type("\x1b")
-        await asyncio.sleep(0.3)
+        await screen.until("350W", gone="žlutý 猫")
         screen.type("q")
         await asyncio.wait_for(screen.process.wait_closed(), WAIT_S)
         assert screen.process.exit_status == 0
