@@ -103,6 +103,10 @@ class Served:
             await self.stop()
         if self._reading is not None:
             await self._reading
+        _, out, _ = await self.run("jobs", "--simulate", "--json")
+        running = [job["id"] for job in json.loads(out)["jobs"] if job["ended_s"] is None]
+        if running:
+            await self.run("stop", "--simulate", "--grace", "0", *running)
         await self.run("agent", "stop", "--all")
         shutil.rmtree(self.directory, ignore_errors=True)
 
