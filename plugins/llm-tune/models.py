@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,9 @@ def _licence(folder: Path) -> str:
 
 
 def stay_offline() -> None:
-    """Before any of Hugging Face's libraries is loaded: none of them may reach out."""
+    """Before any of Hugging Face's libraries is loaded: none of them may reach out, and what they
+    say to programmers is not for the log of a job."""
+    warnings.simplefilter("ignore", FutureWarning)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"

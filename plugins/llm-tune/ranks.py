@@ -98,6 +98,7 @@ def run_on(count: int) -> int:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         monitor_interval=0.1,
+        max_restarts=0,
     )
     try:
         elastic_launch(launch, sys.executable)(

@@ -265,7 +265,7 @@ class Training:
         if self.ranks.count == 1:
             return self.scorer
         return torch.nn.parallel.DistributedDataParallel(
-            self.scorer, broadcast_buffers=False, gradient_as_bucket_view=True
+            self.scorer, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
 
     def _alone(self) -> Any:

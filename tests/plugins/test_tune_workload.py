@@ -234,7 +234,7 @@ def test_what_was_killed_goes_on_with_the_very_same_losses(home: Path, model: st
     assert "Going on from step" in parts.log
     assert agree(figures(home / "5", "loss"), figures(home / "4", "loss"), within=0)
     assert max(before) < 30, "it was killed on the way"
-    assert parts.table("answers") == whole.table("answers"), "those before are from before"
+    assert parts.table("answers")["rows"] == whole.table("answers")["rows"]
     refused = tuned(home / "6", **{**choice, "restart": str(home / "5"), "rank": 8})
     assert refused.code == 2
     assert "rank is 8 here and was 16" in refused.log
