@@ -51,7 +51,7 @@ def _converter(annotation: Any) -> Converter:
     if origin in (typing.Union, types.UnionType):
         return _union_converter(arguments)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _expect(dict, "an object")
+        return _mapping_converter(arguments)
     if annotation is float:
         return _number
     if annotation in (int, str, bool):
@@ -85,6 +85,19 @@ def _tuple_converter(arguments: tuple[Any, ...]) -> Converter:
         return tuple(value) if item is _same else tuple([item(entry) for entry in value])
 
     return convert
+
+
+def _mapping_converter(arguments: tuple[Any, ...]) -> Converter:
+    whole = _expect(dict, "an object")
+    if not _holds_dataclasses(arguments):
+        return whole
+    item = _converter(arguments[1])
+    return lambda value: {name: item(entry) for name, entry in whole(value).items()}
+
+
+def _holds_dataclasses(arguments: tuple[Any, ...]) -> bool:
+    """Whether a mapping's values must be built, and are not just JSON as it came."""
+    return len(arguments) == 2 and dataclasses.is_dataclass(arguments[1])
 
 
 def _union_converter(arguments: tuple[Any, ...]) -> Converter:
@@ -161,5 +174,5 @@ def _plain_types(annotation: Any) -> frozenset[type]:
     if origin is typing.Literal:
         return frozenset(map(type, arguments))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return frozenset({dict})
+        return frozenset() if _holds_dataclasses(arguments) else frozenset({dict})
     return frozenset()

@@ -75,7 +75,12 @@ def answered(
 
 
 def rows(asked: Sequence[Asked]) -> list[tuple[str, str | None, str | None]]:
-    return [(each.question, each.before, each.after) for each in asked]
+    """As the table shows them: a cell has one line."""
+
+    def line(text: str | None) -> str | None:
+        return None if text is None else " ".join(text.split())
+
+    return [(each.question, line(each.before), line(each.after)) for each in asked]
 
 
 @torch.no_grad()

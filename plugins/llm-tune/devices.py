@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +70,19 @@ def autocast_of(half: bool, use_cuda: bool) -> Callable[[], Any]:
         return contextlib.nullcontext
     kind = "cuda" if use_cuda else "cpu"
     return lambda: torch.autocast(kind, dtype=torch.bfloat16)
+
+
+def measured_flops_per_s(device: str, half: bool) -> float:
+    """The best of some large matrix products, in the precision that the model computes in."""
+    side = 8192 if device != "cpu" else 768
+    kind = torch.bfloat16 if half else torch.float32
+    left, right = (torch.ones(side, side, dtype=kind, device=device) for _ in range(2))
+    best = math.inf
+    for _ in range(5):
+        began = time.perf_counter()
+        (left @ right)[0, 0].item()
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * side**3 / best
 
 
 def told(use_cuda: bool, count: int) -> str:

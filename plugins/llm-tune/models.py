@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import warnings
@@ -41,7 +42,7 @@ def find(reference: str) -> Found:
 
         folder = make_tiny_model(job.directory / TINY)
         return Found(folder, str(folder), "")
-    named = job.find_model(reference)
+    named = _named(reference)
     folder = Path(named).expanduser()
     if folder.is_dir():
         folder, name = folder.absolute(), str(folder.absolute())
@@ -49,6 +50,25 @@ def find(reference: str) -> Found:
         folder, name = _cached(named), named
     _check_folder(folder)
     return Found(folder, name, _licence(folder))
+
+
+def _named(reference: str) -> str:
+    """A folder or a hub id; of `job:ID` that job's model. Raises ValueError if it left none."""
+    try:
+        return job.find_model(reference)
+    except ValueError as error:
+        if not _left_an_adapter(reference):
+            raise
+        raise ValueError(
+            f"{error} An adapter is no model by itself: tune again with --merge, or name the model"
+            " that it was made for."
+        ) from None
+
+
+def _left_an_adapter(reference: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return job.find_output(reference, "adapter").exists()
+    return False
 
 
 def load_tokenizer(folder: Path, tell: bool) -> Any:

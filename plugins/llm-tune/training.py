@@ -74,6 +74,7 @@ class Training:
         self.failed = ""
         self._padding, self._autocast = padding, autocast
         self._lengths = [lesson.length for lesson in lessons]
+        self._flops_per_token = flops_per_token(scorer)
         self._trained = [each for each in scorer.parameters() if each.requires_grad]
         self._optimizer = torch.optim.AdamW(
             self._trained,
@@ -192,6 +193,8 @@ class Training:
         self.step += 1
         if self.ranks.is_first:
             seconds = time.perf_counter() - began
+            flops = self._flops_per_token * tokens_all / self.ranks.count
+            job.kernel("learn", seconds=seconds, flops=flops)
             job.metrics(
                 step=self.step,
                 learning_rate=rate,
@@ -270,6 +273,16 @@ class Training:
 
     def _alone(self) -> Any:
         return self._parallel.no_sync() if self.ranks.count > 1 else contextlib.nullcontext()
+
+
+def flops_per_token(model: Any) -> float:
+    """Operations to learn one token, without attention and what is computed twice: two for each
+    weight forward, two backward, and two more for its own gradient if it is trained (Kaplan et al.
+    2020, arXiv 2001.08361, section 2.1)."""
+    weights = [each for each in model.parameters() if each.dim() > 1]
+    # Of weights in 4 bits two share a byte.
+    every = sum((2 if each.dtype == torch.uint8 else 1) * each.numel() for each in weights)
+    return 4.0 * every + 2.0 * sum(each.numel() for each in weights if each.requires_grad)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

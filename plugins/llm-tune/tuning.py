@@ -173,12 +173,17 @@ class _Tuning:
         )
         self._say(
             f"{self.found.name} ({licence}): {total / 1e6:,.1f} M parameters, of which"
-            f" {recipe.method} trains {trained / 1e6:,.2f} M, on"
-            f" {devices.told(self.use_cuda, self.us.count)} in"
-            f" {'bfloat16' if self.half else 'float32'}."
+            f" {recipe.method} trains {trained / 1e6:,.2f} M, in"
+            f" {'bfloat16' if self.half else 'float32'} on"
+            f" {devices.told(self.use_cuda, self.us.count)}."
         )
         if self.us.is_first:
             devices.warn_of_the_cpu(self.use_cuda, self.chosen["device"])
+        if self.us.is_first:
+            job.roofline(
+                flops_per_s=devices.measured_flops_per_s(self.us.device, self.half),
+                device=devices.told(self.use_cuda, self.us.count),
+            )
         return model
 
     def _recomputes(self, parameters: int) -> bool:

@@ -86,7 +86,8 @@ async def test_the_newest_of_each_name_is_shown_while_it_runs_and_after_its_end(
         bench.path(job, "go").touch()
         ended = await bench.end(job)
     assert dict(ended.images) == {"wake": "wake.png"}
-    assert dict(ended.outputs) == {"model": JobOutput("outputs/model", "hf-model")}
+    over_the_wire = codec.loads(Job, json.loads(codec.dumps(ended)))
+    assert over_the_wire.outputs == {"model": JobOutput("outputs/model", "hf-model")}
     assert (ended.tables, ended.texts, ended.checkpoint) == (("best",), ("story",), "state.bin")
 
 
