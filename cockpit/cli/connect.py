@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOCAL = "local"
+"""Names this machine beside others, as in `--host local,gpubox`."""
+
 
 def open_box(arguments: argparse.Namespace) -> Box:
     """The box this command line is about; nothing is started before the box is used.
@@ -54,13 +57,20 @@ def load_config(options: GlobalOptions) -> Config:
 def open_boxes(arguments: argparse.Namespace) -> list[Box]:
     """The boxes this command line is about: `--host` may name several."""
     options = options_of(arguments)
-    config = load_config(options)
+    return boxes_for(load_config(options), options)
+
+
+def boxes_for(config: Config, options: GlobalOptions, ask: Asker | None = None) -> list[Box]:
+    """Every box that `--host` names, or this machine. `local` among several is this machine."""
     if options.host is None:
-        return [box_for(config, options)]
+        return [box_for(config, options, ask)]
     from cockpit import hosts
 
-    found = hosts.find_all(options.host, config.hosts)
-    return [box_for(config, replace(options, host=host.name)) for host in found]
+    boxes = []
+    for host in hosts.find_all(options.host, config.hosts):
+        name = None if host.name == LOCAL and host.name not in config.hosts else host.name
+        boxes.append(box_for(config, replace(options, host=name), ask))
+    return boxes
 
 
 def box_for(config: Config, options: GlobalOptions, ask: Asker | None = None) -> Box:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cockpit.cli.connect import box_for, load_config
+from cockpit.cli.connect import box_for, boxes_for, load_config
 from cockpit.cli.options import GlobalOptions
 from cockpit.cli.served import served_role
 
@@ -37,12 +37,12 @@ def open_terminal(options: GlobalOptions) -> int:
 
     if options.host is None:
         box, role = box_for(config, options), served_role() or "admin"
-        return tui.run(box, config.terminal_settings(), load_plugins, role=role)
+        return tui.run([box], config.terminal_settings(), load_plugins, role=role)
     from cockpit.cli.asking import AskBetween
 
     asker = AskBetween()
-    box = box_for(config, options, asker)
-    return tui.run(box, config.terminal_settings(), load_plugins, asker.lend_terminal)
+    boxes = boxes_for(config, options, asker)
+    return tui.run(boxes, config.terminal_settings(), load_plugins, asker.lend_terminal)
 
 
 def _why_not() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    box: Box,
+    boxes: Sequence[Box],
     terminal: TerminalSettings,
     load_plugins: Callable[[], Found] | None = None,
     lend_terminal: Callable[[Suspend], None] | None = None,
     role: Role = "admin",
 ) -> int:
-    """Show the box until the user leaves; the exit code.
+    """Show the boxes until the user leaves; the exit code.
 
     `lend_terminal` is given the way to have the plain terminal back for a moment, before the first
     connection is made: a password is typed there, and never held by a widget.
@@ -41,7 +41,15 @@ def run(
     from cockpit.tui.app import CockpitApp
     from cockpit.tui.graphics.detect import detect
 
-    app = CockpitApp(box, terminal, load_plugins, graphics=detect(terminal.graphics), role=role)
+    first, *others = boxes
+    app = CockpitApp(
+        first,
+        terminal,
+        load_plugins,
+        graphics=detect(terminal.graphics),
+        role=role,
+        others=others,
+    )
     if lend_terminal is not None:
         lend_terminal(app.suspend)
     app.run()

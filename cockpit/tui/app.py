@@ -6,28 +6,25 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.actions import ActionParseResult
-from textual.app import App
 from textual.binding import BindingType
-from textual.dom import DOMNode
 from textual.screen import Screen
 
 from cockpit.client import Box
-from cockpit.errors import CockpitError
-from cockpit.roles import Role, may
+from cockpit.roles import Role
 from cockpit.settings import TerminalSettings
 from cockpit.themes import load_themes, theme_directories
 from cockpit.tui.following import Following
+from cockpit.tui.going import Going
 from cockpit.tui.graphics.detect import BLOCKS, Graphics
-from cockpit.tui.keys import Action, bindings, refused, unknown_actions
-from cockpit.tui.live import Live
+from cockpit.tui.keys import Action, bindings, unknown_actions
 from cockpit.tui.memory import Memory
 from cockpit.tui.pictures import save_picture
 from cockpit.tui.providers import CockpitCommands
 from cockpit.tui.screens.wall import WallScreen
+from cockpit.tui.stations import Base, Stations, make_boxes
 from cockpit.tui.themes import DEFAULT_VARIABLES, to_textual
 from cockpit.tui.widgets.banner import Banner
 from cockpit.tui.widgets.header import Header
@@ -58,7 +55,7 @@ def _jobs() -> Screen[Any]:
     return JobsScreen()
 
 
-class CockpitApp(App[None]):
+class CockpitApp(Going):
     """The terminal of one box."""
 
     TITLE = "cockpit"
@@ -67,6 +64,7 @@ class CockpitApp(App[None]):
         "wall": WallScreen,
         "events": _events,
         "jobs": _jobs,
+        "boxes": make_boxes,
     }
     COMMANDS = {CockpitCommands}  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
@@ -82,20 +80,31 @@ class CockpitApp(App[None]):
         memory: Memory | None = None,
         graphics: Graphics = BLOCKS,
         role: Role = "admin",
+        others: Sequence[Box] = (),
     ) -> None:
-        """`role` is that of who sits before it, where it is served; the box knows it too."""
-        self.box = box
+        """`role` is that of who sits before it, where it is served; the box knows it too. With
+        `others` beside it, it begins with all boxes."""
         self.role: Role = role
+        self.stations = Stations(self, (box, *others), clock)
         self.graphics = graphics
         self.terminal = terminal or TerminalSettings()
         self.load_plugins = load_plugins or no_plugins
         self.clock = clock
-        self.live = Live(clock)
         self.memory = memory or Memory()
         self.themes = load_themes(theme_directories(self.terminal.theme_directories))
         super().__init__()
         self.set_keymap(dict(self.terminal.keys))
         self._choose_first_theme()
+
+    def modes_of_a_box(self) -> dict[str, Base]:
+        """The places that are about one box, by name."""
+        return {name: make for name, make in self.MODES.items() if name != "boxes"}
+
+    async def load_past(self) -> None:
+        """Ask the box in front for what its charts show of the time before."""
+        for screen in self.stack("wall"):
+            if isinstance(screen, WallScreen):
+                await screen.load_history()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """cockpit's own theme variables, for a theme that lacks them."""
@@ -103,114 +112,12 @@ class CockpitApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the wall at once; the box is asked afterwards."""
-        self.switch_mode("wall")
-        self.run_worker(Following(self).run(), name="follow", exclusive=True)
+        self.switch_mode("boxes" if self.stations.several else "wall")
+        for station in self.stations.all:
+            self.run_worker(Following(self, station).run(), name=f"follow {station.name}")
         self.set_interval(1.0, self._tick)
         for problem in self._start_problems():
             self.notify(problem, severity="warning", timeout=10)
-
-    def goto_screen(self, screen: Screen[Any]) -> None:
-        """Put `screen` on top; one of the same kind there already is replaced."""
-        if type(self.screen) is type(screen):
-            self.switch_screen(screen)
-        else:
-            self.push_screen(screen)
-
-    def open_gpu(self, uuid: str) -> None:
-        """Show the screen of one GPU."""
-        from cockpit.tui.screens.gpu import GpuScreen
-
-        self.memory.set("gpu", uuid)
-        self.goto_screen(GpuScreen(uuid))
-
-    def open_job(self, job_id: str) -> None:
-        """Show the screen of one job."""
-        from cockpit.tui.screens.job import JobScreen
-
-        self.goto_screen(JobScreen(job_id))
-
-    def compare_jobs(self, job_id: str, other_id: str) -> None:
-        """Show one job beside another."""
-        from cockpit.tui.screens.job import JobScreen
-
-        self.goto_screen(JobScreen(job_id, other_id))
-
-    def action_gpu(self, index: int) -> None:
-        """Open the GPU of that index, if the box has one."""
-        gpus = self.live.box.gpus if self.live.box else ()
-        for gpu in gpus:
-            if gpu.index == index:
-                self.open_gpu(gpu.uuid)
-                return
-        if gpus:
-            last = max(gpu.index for gpu in gpus)
-            self.notify(f"This box has no GPU {index}: it has 0 to {last}.", severity="warning")
-
-    def action_go(self, mode: str) -> None:
-        """Show the wall, the jobs or the events."""
-        if self.screen.is_modal:
-            return
-        if self.current_mode == mode:
-            while len(self.screen_stack) > 1:
-                self.pop_screen()
-        else:
-            self.switch_mode(mode)
-
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Run an action, whichever key, click or word of the palette it comes from."""
-        run = action if isinstance(action, str) else action[1]
-        if (refusal := refused(run, self.role)) is not None:
-            self._tell_role(refusal.help)
-            return True
-        return await super().run_action(action, default_namespace, namespaces)
-
-    def _tell_role(self, what: str) -> None:
-        needed = "an operator can do this"
-        self.notify(f"{what}: you are here as {self.role}, {needed}.", severity="warning")
-
-    async def do(self, action: Action, screen: Screen[Any]) -> None:
-        """Do what a key of `screen` would do."""
-        await self.run_action(action.run, self if "everywhere" in action.where else screen)
-
-    async def action_back(self) -> None:
-        """Close what is open or on top; from another place, go home to the wall."""
-        step_back = getattr(self.screen, "step_back", None)
-        if step_back is not None and step_back():
-            return
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        elif self.current_mode != "wall":
-            self.switch_mode("wall")
-
-    def action_launch(self, plugin: str = "") -> None:
-        """Choose a workload and launch it; from the screen of a GPU, on that one."""
-        if not may(self.role, "operator"):
-            self._tell_role("Launch a workload")
-            return
-        from cockpit.tui.screens.gpu import GpuScreen
-        from cockpit.tui.screens.launch import LaunchScreen
-
-        gpu = self.screen.uuid if isinstance(self.screen, GpuScreen) else None
-        self.goto_screen(LaunchScreen(plugin, gpu=gpu))
-
-    def launch_again(self, job_id: str) -> None:
-        """Open the form with what a job was launched with."""
-        self.run_worker(self._launch_again(job_id), group="launch_again", exclusive=True)
-
-    async def _launch_again(self, job_id: str) -> None:
-        from cockpit.tui.screens.launch import LaunchScreen
-
-        try:
-            request = await self.box.job_request(job_id)
-        except CockpitError as error:
-            self.notify(str(error), title=f"Job #{job_id}", severity="error")
-            return
-        self.goto_screen(LaunchScreen(request.plugin or "", request))
 
     def action_help(self) -> None:
         """List the keys of this place; Enter runs one."""
@@ -254,8 +161,8 @@ class CockpitApp(App[None]):
             screen.refresh(layout=False)
 
     def stack(self, mode: str) -> list[Screen[Any]]:
-        """The screens of a mode, the lowest first; also while another mode is seen."""
-        return self._screen_stacks[mode]
+        """The screens of a mode, the lowest first, none before it was seen for the first time."""
+        return self._screen_stacks.get(mode, [])
 
     def seen(self) -> list[Screen[Any]]:
         """The screens that can be seen: the top one, and those under a dialog."""
@@ -273,8 +180,9 @@ class CockpitApp(App[None]):
             header.show()
         for banner in screen.query(Banner):
             banner.show_live(self.live)
+        stale = getattr(screen, "stale", self.live.stale)
         for widget in screen.walk_children(Inked):
-            widget.fade(self.live.stale)
+            widget.fade(stale)
 
     def _tick(self) -> None:
         """Once a second: clocks, ages, and whether the terminal is still there."""

@@ -14,6 +14,7 @@ from cockpit.tui.screens.wall import WallScreen
 
 if TYPE_CHECKING:
     from cockpit.tui.app import CockpitApp
+    from cockpit.tui.stations import Station
 
 EVENTS_BACK_S = 24 * 3600.0
 JOBS_EVERY_S = 0.25
@@ -21,26 +22,27 @@ JOBS_EVERY_S = 0.25
 
 
 class Following:
-    """The one reader of the box's news."""
+    """The one reader of a box's news. Screens are told of the box in front alone."""
 
-    def __init__(self, app: CockpitApp) -> None:
-        self._app = app
+    def __init__(self, app: CockpitApp, station: Station) -> None:
+        self._app, self._station = app, station
         self._changed_jobs: dict[str, Job] = {}
         self._jobs_told_s = 0.0
 
     async def run(self) -> None:
         """Follow the box for as long as the app runs."""
-        app = self._app
-        async for update in app.box.follow(interval_s=app.terminal.refresh_s):
+        app, live = self._app, self._station.live
+        async for update in self._station.box.follow(interval_s=app.terminal.refresh_s):
             if isinstance(update, Job):
-                tell_ended(app, app.live.jobs.get(update.id), update, app.terminal.ended)
-            app.live.take(update)
+                tell_ended(app, live.jobs.get(update.id), update, app.terminal.ended)
+            live.take(update)
             if isinstance(update, Job):
                 self._gather(update)
                 continue
             self._tell(update)
             if isinstance(update, Connected):
-                app.run_worker(self._fill(), name="fill", group="fill", exclusive=True)
+                group = f"fill {app.stations.all.index(self._station)}"
+                app.run_worker(self._fill(), name="fill", group=group, exclusive=True)
 
     def _gather(self, job: Job) -> None:
         """Tell of a job at once after a quiet time, else together with others."""
@@ -61,22 +63,26 @@ class Following:
     async def _fill(self) -> None:
         """Ask once for what the subscription does not repeat: jobs and the last events."""
         try:
-            jobs = await self._app.box.jobs()
-            events = await self._app.box.events(since_s=self._app.clock() - EVENTS_BACK_S)
+            jobs = await self._station.box.jobs()
+            events = await self._station.box.events(since_s=self._app.clock() - EVENTS_BACK_S)
         except CockpitError as error:
-            self._app.notify(str(error), severity="warning")
+            if self._in_front:
+                self._app.notify(str(error), severity="warning")
             return
-        self._app.live.fill(jobs, events)
+        self._station.live.fill(jobs, events)
         self._tell(jobs)
-        await self._load_trails()
+        if self._in_front:
+            await self._app.load_past()
 
-    async def _load_trails(self) -> None:
-        for screen in self._app.stack("wall"):
-            if isinstance(screen, WallScreen):
-                await screen.load_history()
+    @property
+    def _in_front(self) -> bool:
+        return self._app.stations.current is self._station
 
     def _tell(self, news: News) -> None:
         """Pass news to what can be seen: the top screen, and those under a dialog."""
+        self._app.stations.tell()
+        if not self._in_front:
+            return
         wall = self._app.stack("wall")[:1]
         if isinstance(news, Snapshot) and wall and isinstance(wall[0], WallScreen):
             wall[0].keep(news)

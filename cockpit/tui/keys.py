@@ -15,10 +15,10 @@ from textual.keys import format_key
 
 from cockpit.roles import Role, may
 
-Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch"]
-PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
-LISTS: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch")
-_CHOSEN_FROM: tuple[Place, ...] = ("wall", "jobs", "events", "launch")
+Place = Literal["everywhere", "wall", "gpu", "events", "jobs", "job", "launch", "boxes"]
+PLACES: tuple[Place, ...] = ("wall", "gpu", "events", "jobs", "job", "launch", "boxes")
+LISTS = PLACES
+_CHOSEN_FROM: tuple[Place, ...] = ("wall", "jobs", "events", "launch", "boxes")
 CHARTS = ("all", "metrics", "compare")
 FIELDS = ("all", "pictures")
 LOGS = ("all", "log")
@@ -126,7 +126,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("back", "escape,backspace", "Back", "back", label="back", rank=12),
     Action(
         *("filter", "slash", "Filter by any word", "filter"),
-        ("wall", "gpu", "events", "jobs", "launch"),
+        ("wall", "gpu", "events", "jobs", "launch", "boxes"),
         *("filter", 40),
     ),
     Action("previous", "left_square_bracket", "The GPU before", "move_left", ("gpu",)),
@@ -157,6 +157,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "copy_command", "ctrl+y,y", "Copy the command line", "copy_command", ("launch",), "copy", 17
     ),
+    Action("boxes", "B", "All boxes", "go('boxes')", label="boxes", rank=13),
+    Action("next_box", "right_curly_bracket", "The next box", "station(1)"),
+    Action("previous_box", "left_curly_bracket", "The box before", "station(-1)"),
     Action("wall", "w", "The wall: every GPU", "go('wall')", label="wall", rank=14),
     Action("jobs", "J", "Jobs", "go('jobs')", label="jobs", rank=25),
     Action(
@@ -178,16 +181,23 @@ _HIDDEN_LABELS: Mapping[Place, frozenset[str]] = {
     "jobs": frozenset({"jobs"}),
     "events": frozenset({"events"}),
     "launch": frozenset({"launch", "gpu", "quit"}),
+    "boxes": frozenset({"boxes", "gpu", "back"}),
 }
+OF_SEVERAL = frozenset({"boxes", "next_box", "previous_box"})
+"""Names of actions that there is no use for with one box."""
 
 
-def actions(place: Place, role: Role = "admin") -> list[Action]:
-    """What a role can do in one place (with `everywhere`: only what can be done in all)."""
+def actions(place: Place, role: Role = "admin", several: bool = False) -> list[Action]:
+    """What a role can do in one place (with `everywhere`: only what can be done in all).
+
+    `several`: whether the terminal shows more than one box.
+    """
     return [
         action
         for action in ACTIONS
         if (place in action.where or (place != "everywhere" and "everywhere" in action.where))
         and may(role, action.needs)
+        and (several or action.name not in OF_SEVERAL)
     ]
 
 
@@ -255,12 +265,14 @@ def shown_key(key: str) -> str:
     return names.get(key) or format_key(key)
 
 
-def footer(place: Place, tab: str = "", role: Role = "admin") -> list[Action]:
+def footer(
+    place: Place, tab: str = "", role: Role = "admin", several: bool = False
+) -> list[Action]:
     """The actions in the line of keys of one place and tab, by rank."""
     hidden = _HIDDEN_LABELS.get(place, frozenset())
     shown = [
         action
-        for action in [DIGITS, *actions(place, role)]
+        for action in [DIGITS, *actions(place, role, several)]
         if action.label and action.name not in hidden and (not action.tabs or tab in action.tabs)
     ]
     return sorted(shown, key=lambda action: action.rank)

@@ -50,13 +50,14 @@ class CockpitCommands(Provider):
     def _everything(self, query: str) -> Iterator[Command]:
         yield from self._actions()
         yield from self._gpus()
+        yield from self._boxes()
         yield from islice(self._jobs(query), MOST_JOBS)
         yield from self._themes()
         yield from self._workloads()
 
     def _actions(self) -> Iterator[Command]:
         place: keys.Place = getattr(self.screen, "place", "everywhere")
-        for action in keys.actions(place, self._cockpit.role):
+        for action in keys.actions(place, self._cockpit.role, self._cockpit.stations.several):
             if action.name in ("palette", "up", "down", "left", "right"):
                 continue
             shown = keys.shown_keys(action, self._cockpit.terminal.keys)
@@ -70,6 +71,12 @@ class CockpitCommands(Provider):
             word, _ = mark(gpu)
             text = f"GPU {gpu.index}"
             yield text, f"{word}  {doing}".strip(), partial(app.open_gpu, gpu.uuid)
+
+    def _boxes(self) -> Iterator[Command]:
+        stations = self._cockpit.stations
+        for position, station in enumerate(stations.all if stations.several else ()):
+            away = "UNREACHABLE" if station.live.disconnected is not None else "its wall"
+            yield f"Box {station.name}", away, partial(stations.go, position)
 
     def _jobs(self, query: str) -> Iterator[Command]:
         """Those with every word of the query: fuzzy matching of a thousand would hold up the keys."""

@@ -194,7 +194,7 @@ sys.path.insert(0, sys.argv[1])
 from fake_box import FakeBox
 from cockpit.settings import TerminalSettings
 from cockpit.tui import run
-raise SystemExit(run(FakeBox.of(), TerminalSettings()))
+raise SystemExit(run([FakeBox.of()], TerminalSettings()))
 """
 
 

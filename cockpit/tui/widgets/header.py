@@ -28,17 +28,19 @@ class Header(Board):
         """Lay the line out for this width."""
         region = Region(0, 0, self.size.width, 1)
         role = "" if self.app.role == "admin" else self.app.role
-        self.lay_out([_HeaderLine(region, self.app.live, role)], 1)
+        stations = self.app.stations
+        place = f"{stations.position + 1}/{len(stations.all)}" if stations.several else ""
+        self.lay_out([_HeaderLine(region, self.app.live, role, place)], 1)
 
 
 class _HeaderLine:
-    def __init__(self, region: Region, live: Live, role: str) -> None:
+    def __init__(self, region: Region, live: Live, role: str, place: str) -> None:
         self.region = region
-        self._live, self._role = live, role
+        self._live, self._role, self._place = live, role, place
 
     def lines(self) -> list[Line]:
         width, live = self.region.width, self._live
-        left = _identity(live, width, self._role)
+        left = _identity(live, width, self._role, self._place)
         right: tuple[Run, ...] = ()
         for item in _figures(live, width):
             if width_of(left) + width_of(right) + width_of(item) < width:
@@ -46,11 +48,13 @@ class _HeaderLine:
         return [("panel", spread(left, right, width))]
 
 
-def _identity(live: Live, width: int, role: str) -> tuple[Run, ...]:
+def _identity(live: Live, width: int, role: str, place: str) -> tuple[Run, ...]:
     box = live.box
     if box is None:
         return ((" cockpit ", "*foreground"), (" waiting for the box…", "muted"))
     runs: list[Run] = [(f" {clip(box.name, max(8, width // 5))} ", "*foreground")]
+    if place:
+        runs.append((f"{place} ", "accent"))
     runs.append((f" {models(box)} ", "muted"))
     if box.source == "replay":
         runs.append((" REPLAY ", "*accent"))

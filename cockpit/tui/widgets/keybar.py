@@ -39,7 +39,8 @@ class KeyBar(Board):
         width = self.size.width
         chosen: list[tuple[Action, str]] = []
         room = width - 1
-        for action in footer(self.place, self._tab, self.app.role):
+        several = self.app.stations.several
+        for action in footer(self.place, self._tab, self.app.role, several):
             key = bar_key(action, self.app.terminal.keys, self._typing)
             if not key:
                 continue
