@@ -11,6 +11,7 @@ from dataset import Example
 from lessons import Writer
 from rows import Conversation, Message
 from scoring import causal_of
+from tokens import Sample
 
 COLUMNS = ("question", "before", "after")
 SEPARATOR = "|"
@@ -81,6 +82,19 @@ def rows(asked: Sequence[Asked]) -> list[tuple[str, str | None, str | None]]:
         return None if text is None else " ".join(text.split())
 
     return [(each.question, line(each.before), line(each.after)) for each in asked]
+
+
+def own_stops(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens at which whoever serves the model as it is stops."""
+    told = getattr(causal_of(model).generation_config, "eos_token_id", None)
+    several = told if isinstance(told, list) else [told]
+    return [tokenizer.eos_token_id, *(each for each in several if each is not None)]
+
+
+def learned_stop(sample: Sample, tokenizer: Any) -> list[int]:
+    """The mark with which the chat template ends an answer, if it is one token."""
+    last = max(at for at, learned in enumerate(sample.learned) if learned)
+    return [sample.ids[last]] if sample.ids[last] in tokenizer.all_special_ids else []
 
 
 @torch.no_grad()

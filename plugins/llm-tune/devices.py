@@ -51,8 +51,8 @@ def check_quantization(use_cuda: bool) -> None:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            f"QLoRA needs bitsandbytes, which cannot be loaded: {error}. --method lora does without,"
-            " and takes about four times the memory for the model."
+            f"QLoRA needs bitsandbytes, which cannot be loaded: {error}. Add it to `requires` of the"
+            " plugin, or take --method lora, which needs about three times the memory for the model."
         ) from None
 
 

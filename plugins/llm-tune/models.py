@@ -139,7 +139,8 @@ def with_adapter(model: Any, recipe: Any, name: str, quantized: bool) -> Any:
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=recipe.rank,
-        lora_alpha=recipe.alpha,
+        # Whole where it is: there are readers of this file that take no other.
+        lora_alpha=int(recipe.alpha) if recipe.alpha.is_integer() else recipe.alpha,
         lora_dropout=recipe.dropout,
         target_modules=_targets(model, recipe.targets),
         use_dora=recipe.dora,

@@ -72,6 +72,8 @@ class Training:
         self.lessons, self.held_out = lessons, held_out
         self.step = 0
         self.failed = ""
+        self.evaluations: list[list[float]] = []
+        """Step and loss on what is held out, from the begin on."""
         self._padding, self._autocast = padding, autocast
         self._lengths = [lesson.length for lesson in lessons]
         self._flops_per_token = flops_per_token(scorer)
@@ -127,6 +129,7 @@ class Training:
                 sums = [one + more for one, more in zip(sums, figures, strict=True)]
         self.scorer.train()
         total = Figures(*self.ranks.sum(*sums))
+        self.evaluations.append([self.step, total.loss])
         if self.ranks.is_first:
             job.metrics(step=self.step, **total.metrics(self.recipe.prefers, "eval_"))
 
@@ -144,6 +147,7 @@ class Training:
             "optimizer": self._optimizer.state_dict(),
             "dice": self.ranks.gather(dice),
             "before": self._before,
+            "evaluations": self.evaluations,
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
@@ -156,6 +160,7 @@ class Training:
                 each.copy_(state["trained"][name])
         self._optimizer.load_state_dict(state["optimizer"])
         self._before = state["before"]
+        self.evaluations = state["evaluations"]
         self.step = step
         if len(state["dice"]) == self.ranks.count:
             cpu, *cuda = state["dice"][self.ranks.rank]

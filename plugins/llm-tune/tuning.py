@@ -19,7 +19,9 @@ import torch
 from batches import steps_per_epoch
 from dataset import Example, digest
 from dataset import told as told_problems
+from safetensors import SafetensorError
 from scoring import Batch, Scorer, causal_of, needs_whole_logits
+from tokens import Sample
 from training import Rhythm, Training
 
 from cockpit.sdk import job
@@ -37,7 +39,7 @@ def tune(
         devices.check_quantization(use_cuda)
     us = ranks.join(use_cuda)
     try:
-        return _Tuning(chosen, learn, held_out, found, us).run()
+        code = _Tuning(chosen, learn, held_out, found, us).run()
     except torch.OutOfMemoryError:
         job.message(
             f"The memory of {us.device} is full. Choose a smaller --micro-batch, --recompute on, or a"
@@ -45,8 +47,9 @@ def tune(
             "error",
         )
         return 1
-    finally:
-        us.leave()
+    # Not after an error: the others may never come to leave, and end with this process.
+    us.leave()
+    return code
 
 
 class _Tuning:
@@ -92,10 +95,12 @@ class _Tuning:
             self._say(f"{training.failed} Choose a lower --learning-rate.", "error")
             return 1
         stopped = training.step < self.recipe.steps
+        if len(training.evaluations) > 1:
+            (_, first), *_, (_, last) = training.evaluations
+            self._say(f"Loss on what is held out: {first:.4g} before, {last:.4g} after.")
         if not stopped:
             self._answer("after", model)
-        self._leave(model, training.step, stopped)
-        return 0
+        return 0 if self._leave(model, training.step, stopped) else 1
 
     def _lessons(self, examples: Sequence[Example], purpose: str) -> lessons.Lessons:
         """Raises ValueError if the chat template refuses some, or nothing is left."""
@@ -218,21 +223,30 @@ class _Tuning:
             model,
             self.tokenizer,
             self.writer,
-            self._stops(),
+            self._stops(model),
             self.chosen["answer_tokens"],
             self.autocast,
         )
         job.table("answers", answers.COLUMNS, answers.rows(self.asked))
 
-    def _stops(self) -> list[int]:
-        """Tokens that end an answer: the tokenizer's, and what ends the lessons' answers."""
-        stops = [self.tokenizer.eos_token_id]
-        for lesson in self.learn.kept[:1]:
-            sample = lesson.samples[0]
-            last = max(at for at, learned in enumerate(sample.learned) if learned)
-            if sample.ids[last] in self.tokenizer.all_special_ids:
-                stops.append(sample.ids[last])
-        return list(dict.fromkeys(stops))
+    def _stops(self, model: Any) -> list[int]:
+        """Tokens that end an answer: those of the model, and the one that ends what it learned."""
+        own = answers.own_stops(model, self.tokenizer)
+        return list(dict.fromkeys([*own, *answers.learned_stop(self._first(), self.tokenizer)]))
+
+    def _first(self) -> Sample:
+        return self.learn.kept[0].samples[0]
+
+    def _warn_of_the_stop(self, model: Any) -> None:
+        learned = answers.learned_stop(self._first(), self.tokenizer)
+        unknown = set(learned) - set(answers.own_stops(model, self.tokenizer))
+        if unknown:
+            mark = self.tokenizer.decode(list(unknown))
+            self._say(
+                f"Answers end with {mark}, at which the model by itself does not stop: serve the"
+                " adapter with that as a stop, or --merge.",
+                "warning",
+            )
 
     def _save(self, training: Training) -> None:
         """A checkpoint, written by the first rank with the state of all."""
@@ -251,14 +265,18 @@ class _Tuning:
             return
         job.checkpoint(path)
 
-    def _leave(self, model: Any, step: int, stopped: bool) -> None:
-        """Publish what was learned. One that was stopped leaves its adapter as it is by now."""
+    def _leave(self, model: Any, step: int, stopped: bool) -> bool:
+        """Publish what was learned; whether that could be written. One that was stopped leaves its
+        adapter as it is by now."""
+        written = True
         if self.us.is_first:
             try:
                 self._publish(model, step, stopped)
-            except OSError as error:
-                raise ValueError(f"The outputs cannot be written: {error}.") from None
-        self.us.wait()
+            except (OSError, SafetensorError) as error:
+                job.message(f"What was learned cannot be written: {error}.", "error")
+                written = False
+        # Nobody leaves before the first one, whom the end of another would end.
+        return not self.us.any(not written)
 
     def _publish(self, model: Any, step: int, stopped: bool) -> None:
         words = f"{self.recipe.method} of {self.found.name}, {step:,} steps"
@@ -268,12 +286,14 @@ class _Tuning:
         if self.recipe.has_adapter:
             adapter = outputs.save_adapter(model, self.tokenizer, self.found, words)
             self._say(f"The adapter is in {adapter}.")
+            self._warn_of_the_stop(model)
             if not self.chosen["merge"] or stopped:
                 return
             model = outputs.merged(model, self.found, adapter, self.recipe.method == "qlora")
         elif stopped:
             return
-        folder = outputs.save_model(model, self.tokenizer, self.found, self._stops(), words)
+        stops = self._stops(model)
+        folder = outputs.save_model(model, self.tokenizer, self.found, stops, words)
         self._say(f"The model is in {folder}.")
 
     def _say(self, text: str, level: str = "info") -> None:

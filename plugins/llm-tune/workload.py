@@ -74,11 +74,17 @@ def _tune(chosen: dict[str, Any]) -> int:
     from devices import count_of_ranks
 
     count = count_of_ranks(chosen["device"], chosen["processes"])
+    if job.stopping:
+        return 0
     if count > 1 and not ranks.is_rank():
         return ranks.run_on(count)
     from tuning import tune
 
-    return tune(chosen, learn, held_out, found)
+    code = tune(chosen, learn, held_out, found)
+    if ranks.is_rank():
+        job.flush()
+        ranks.end(code)
+    return code
 
 
 def _examples(

@@ -202,6 +202,24 @@ def test_what_does_not_fit_is_refused_with_the_nearest_that_does(
     memory.check(8_000_000_000, recipe, device != "cpu", device, 140e9)
 
 
+def test_parquet_reads_as_lines_do_and_leaves_out_what_is_null(
+    tune_module: Modules, tmp_path: Path
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    said = [{"role": "user", "content": "Hi", "name": None}, {"role": "assistant", "content": "Ho"}]
+    rows = [{"messages": said, "prompt": None}, {"messages": None, "prompt": "Hi"}] * 600
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    read = tune_module("dataset").read_examples(tmp_path, preferences=False)
+    assert len(read.examples) == len(read.problems) == 600
+    assert read.examples[0].lesson.messages[1] == {"role": "assistant", "content": "Ho"}
+    assert str(read.problems[-1]) == "a.parquet row 1,200: has prompt but no completion"
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ValueError, match=r"b\.parquet cannot be read"):
+        tune_module("dataset").read_examples(tmp_path, preferences=False)
+
+
 def test_the_parameters_are_counted_without_loading_the_model(
     tune_module: Modules, tiny: Path, model: Any
 ) -> None:

@@ -151,7 +151,7 @@ def test_the_adapter_is_what_peft_and_vllm_expect(adapted: Run, model: str) -> N
     folder = adapted.directory / "outputs" / "adapter"
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["peft_type"] == "LORA" and config["task_type"] == "CAUSAL_LM"
-    assert (config["r"], config["lora_alpha"], config["bias"]) == (16, 32.0, "none")
+    assert (config["r"], config["lora_alpha"], config["bias"]) == (16, 32, "none")
     assert config["base_model_name_or_path"] == model
     assert config["modules_to_save"] is None and not config["use_dora"]
     projections = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
@@ -205,6 +205,7 @@ def test_dpo_comes_to_prefer_what_was_chosen(home: Path, model: str) -> None:
     assert margin[1] == pytest.approx(0.0, abs=1e-4)
     assert figures(run.directory, "loss")[1] == pytest.approx(0.6931, abs=1e-4)
     assert margin[40] > 1.0 and accuracy[40] == 1.0
+    assert "Loss on what is held out: 0.6931 before, 0." in run.log
     held = figures(run.directory, "eval_reward_margin")
     assert held[0] == pytest.approx(0.0, abs=1e-4) and held[40] > held[20] > 0.1
     assert {event["name"] for event in events(run.directory, "output")} == {"adapter"}
@@ -347,6 +348,7 @@ def test_plain_texts_are_learned_without_a_template(home: Path, model: str) -> N
         ),
         ({"rank": 0}, "An adapter of rank 0 can learn nothing"),
         ({"sequence": 8}, "Nothing is left to learn: choose a greater --sequence."),
+        ({"sequence": 8, "processes": 2}, "Nothing is left to learn: choose a greater --sequence."),
         ({"device": "cuda"}, "No CUDA device can be used here"),
         ({"data": "/no/such.jsonl"}, "There is no file /no/such.jsonl"),
     ],
@@ -359,6 +361,29 @@ def test_a_choice_that_cannot_work_ends_with_code_2_and_the_reason(
     assert words in run.log
     assert "Traceback" not in run.log
     assert run.messages()[-1].startswith(words[:20]) or words in run.messages()[-1]
+
+
+def test_the_options_of_the_adapter_are_in_what_is_left(tmp_path: Path) -> None:
+    options = {"dora": True, "rslora": True, "targets": "q_proj, v_proj", "rank": 4, "alpha": 6.5}
+    run = tuned(tmp_path / "job", model="tiny", steps=2, sequence=256, **options)
+    assert run.code == 0, run.log
+    left = tmp_path / "job" / "outputs" / "adapter" / "adapter_config.json"
+    config = json.loads(left.read_text())
+    assert config["use_dora"] and config["use_rslora"]
+    assert set(config["target_modules"]) == {"q_proj", "v_proj"}
+    assert (config["r"], config["lora_alpha"]) == (4, 6.5)
+
+
+def test_another_job_is_named_as_the_model_and_an_adapter_is_none(adapted: Run, home: Path) -> None:
+    chosen = json.loads((adapted.directory / "parameters.json").read_text())
+    chosen |= {"model": "job:2", "steps": 1, "merge": False}
+    run = tuned(home / "9", **chosen)
+    assert run.code == 0, run.log
+    assert f"{adapted.directory / 'outputs' / 'model'} (" in run.log, "the merged one"
+    refused = tuned(home / "10", **{**chosen, "model": "job:9"})
+    assert refused.code == 2
+    assert "job 9 has published no model, only adapter. An adapter is no model" in refused.log
+    assert "there is no job 11" in tuned(home / "12", **{**chosen, "model": "job:11"}).log
 
 
 def test_texts_that_are_too_long_lose_their_end_and_it_is_said(tmp_path: Path) -> None:
