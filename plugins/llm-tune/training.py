@@ -134,10 +134,13 @@ class Training:
             job.metrics(step=self.step, **total.metrics(self.recipe.prefers, "eval_"))
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, of every rank."""
+        """All that the next step depends on, of every rank; for the first one, who writes it."""
         dice = [torch.get_rng_state()]
         if self.ranks.device != "cpu":
             dice.append(torch.cuda.get_rng_state(self.ranks.device))
+        dice_of_all = self.ranks.gather(dice)
+        if not self.ranks.is_first:
+            return {}
         return {
             "trained": {
                 name: value.detach().cpu()
@@ -145,7 +148,7 @@ class Training:
                 if value.requires_grad
             },
             "optimizer": self._optimizer.state_dict(),
-            "dice": self.ranks.gather(dice),
+            "dice": dice_of_all,
             "before": self._before,
             "evaluations": self.evaluations,
         }
