@@ -21,6 +21,7 @@ from cockpit.tui.going import Going
 from cockpit.tui.graphics.detect import BLOCKS, Graphics
 from cockpit.tui.keys import Action, bindings, unknown_actions
 from cockpit.tui.memory import Memory
+from cockpit.tui.pacing import Paced
 from cockpit.tui.pictures import save_picture
 from cockpit.tui.providers import CockpitCommands
 from cockpit.tui.screens.wall import WallScreen
@@ -55,7 +56,7 @@ def _jobs() -> Screen[Any]:
     return JobsScreen()
 
 
-class CockpitApp(Going):
+class CockpitApp(Paced, Going):
     """The terminal of one box."""
 
     TITLE = "cockpit"
@@ -112,6 +113,7 @@ class CockpitApp(Going):
 
     def on_mount(self) -> None:
         """Show the wall at once; the box is asked afterwards."""
+        self.start_pacing()
         self.switch_mode("boxes" if self.stations.several else "wall")
         for station in self.stations.all:
             self.run_worker(Following(self, station).run(), name=f"follow {station.name}")
@@ -186,6 +188,7 @@ class CockpitApp(Going):
 
     def _tick(self) -> None:
         """Once a second: clocks, ages, and whether the terminal is still there."""
+        self.tick_pacing()
         if not self.is_headless and _terminal_gone():
             # Leaving in order would write to what is not there any more.
             signal.raise_signal(signal.SIGHUP)
