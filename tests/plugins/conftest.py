@@ -41,6 +41,13 @@ def tune_module() -> Iterator[Callable[[str], Any]]:
         yield modules
 
 
+@pytest.fixture(scope="module")
+def train_module() -> Iterator[Callable[[str], Any]]:
+    """The modules of pre-training by name; those that train need torch."""
+    with _modules_of("llm-train") as modules:
+        yield modules
+
+
 @contextlib.contextmanager
 def _modules_of(plugin: str) -> Iterator[Callable[[str], Any]]:
     """A plugin's modules, imported from its folder as its workload does, and forgotten again."""
