@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.link import CALL_TIMEOUT_S, decode
@@ -19,8 +19,20 @@ from cockpit.model import (
     Prospect,
 )
 
+DRAIN_MOST_S = 3600.0
 COPY_TIMEOUT_S = 600.0
 """For a submission that copies a directory."""
+
+
+@dataclass(frozen=True)
+class ServiceAccess:
+    """How a service is reached from this machine."""
+
+    base_url: str
+    """Of one that speaks OpenAI's API it ends in /v1."""
+    key: str
+    models: tuple[str, ...] = ()
+    state: str = "ready"
 
 
 class JobCalls:
@@ -34,6 +46,10 @@ class JobCalls:
 
     async def place(self, folder: str) -> str:
         """The path on the box of a folder of this machine."""
+        raise NotImplementedError
+
+    async def forward(self, port: int) -> int:
+        """A local port that leads to a port of the box's loopback."""
         raise NotImplementedError
 
     async def usage(self, since_s: float, until_s: float) -> list[LedgerEntry]:
@@ -88,10 +104,24 @@ class JobCalls:
         """What a job was submitted with, to launch another like it."""
         return decode(JobRequest, await self.call("job.request", {"id": job_id}))
 
-    async def stop_job(self, job_id: str, grace_s: float = 10.0) -> Job:
-        """SIGTERM to the whole tree, SIGKILL after `grace_s`; returns when it is gone."""
-        params = {"id": job_id, "grace_s": grace_s}
-        return decode(Job, await self.call("job.stop", params, grace_s + CALL_TIMEOUT_S))
+    async def stop_job(self, job_id: str, grace_s: float | None = None) -> Job:
+        """SIGTERM to the whole tree, SIGKILL after `grace_s`; returns when it is gone.
+
+        Without one: as long as a service takes to drain, and else 10 s.
+        """
+        params = {"id": job_id, **({} if grace_s is None else {"grace_s": grace_s})}
+        wait_s = DRAIN_MOST_S if grace_s is None else grace_s
+        return decode(Job, await self.call("job.stop", params, wait_s + CALL_TIMEOUT_S))
+
+    async def service(self, job_id: str) -> ServiceAccess:
+        """How a service is reached from here; of another box its port is forwarded.
+
+        BoxError REFUSED if the job is no service or does not run.
+        """
+        answer = await self.call("job.service", {"id": job_id})
+        port = await self.forward(int(answer["port"]))
+        base = f"http://127.0.0.1:{port}" + ("/v1" if answer["protocol"] == "openai" else "")
+        return ServiceAccess(base, str(answer["key"]), tuple(answer["models"]), answer["state"])
 
     async def remove_job(self, job_id: str) -> None:
         """Delete a job that has ended, with its directory. BoxError REFUSED if it has not."""

@@ -47,7 +47,8 @@ METHODS: dict[str, str] = {
     " `more`, the rest comes when asked for what is before the last one",
     "job.show": "{id} → Job",
     "job.request": "{id} → JobRequest, as it was submitted",
-    "job.stop": "{id, grace_s} → Job, when its whole tree is gone",
+    "job.stop": "{id, grace_s} → Job, when its whole tree is gone; without grace_s what a service takes"
+    " to drain, else 10 s",
     "job.remove": "{id} → {}, its directory gone; only a job that has ended",
     "job.requeue": "{id, token, secret_values, array} → Job, a new one from the same request and code; only"
     " of a job that has ended. It waits for no other job",
@@ -70,6 +71,8 @@ METHODS: dict[str, str] = {
     "job.table": "{id, name, after} → {version, columns: [text], rows: [[text|number|bool|null]],"
     " left_out: rows} or {version}",
     "job.text": "{id, name, after} → {version, text, left_out: letters} or {version}",
+    "job.service": "{id} → {protocol, state, models, port, key}: how a service is reached on its box;"
+    " only of one that runs",
     "job.files": "{id, path, after: path} → {entries: [{path, kind: file|folder|link|other|unnameable, mode,"
     " size, modified_ns, inode, leads_to}], more}: everything below a path of the job's directory,"
     " a folder before what is in it; paths in the answer begin there. With `more`, the rest comes"

@@ -93,6 +93,21 @@ async def wait_ended(box: Box, job_id: str) -> Job:
         delay_s = longer(delay_s)
 
 
+async def wait_ready(box: Box, job_id: str) -> Job:
+    """The job once the service that it is can be used, has failed or ended; one that is no service
+    at once."""
+    delay_s = LOOK_FIRST_S
+    while True:
+        job = await patiently(box, partial(box.job, job_id))
+        if job.service is None or job.state in ENDED_STATES or job.service.state in _SETTLED:
+            return job
+        await asyncio.sleep(delay_s)
+        delay_s = longer(delay_s)
+
+
+_SETTLED = ("ready", "failed", "ended", "draining")
+
+
 def exit_code(job: Job) -> int:
     """The job's own exit code; 1 for a job that has none or that was cut off without an error."""
     if job.state == "COMPLETED":

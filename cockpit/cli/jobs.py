@@ -12,11 +12,20 @@ from collections.abc import Sequence
 from cockpit.cli.arrays import expand, label
 from cockpit.cli.command import Command
 from cockpit.cli.connect import load_config, open_box, options_of, run_async
-from cockpit.cli.following import exit_code, follow_log, wait_ended, write_log
+from cockpit.cli.following import exit_code, follow_log, wait_ended, wait_ready, write_log
 from cockpit.cli.job_figures import LONG_HEAD, long_row, used
-from cockpit.cli.text import DASH, duration, figure, local_time, print_json, say_simulated, table
+from cockpit.cli.text import (
+    DASH,
+    duration,
+    figure,
+    local_time,
+    parse_duration,
+    print_json,
+    say_simulated,
+    table,
+)
 from cockpit.client import Box
-from cockpit.errors import UsageError
+from cockpit.errors import CockpitError, UsageError
 from cockpit.model import ENDED_STATES, SCHEMA, BoxInfo, Job
 
 STOPPED_AT_ONCE = 100
@@ -100,8 +109,20 @@ def gpu_names(job: Job, info: BoxInfo) -> str:
     return ",".join([*(indices.get(uuid, uuid) for uuid in job.gpus), *slices]) or DASH
 
 
+def service_words(job: Job) -> str:
+    """How the service that a job is can be reached, and how it is."""
+    service = job.service
+    assert service is not None
+    words = service.state + (f": {service.detail}" if service.detail else "")
+    if service.port is not None:
+        words += f" · {service.protocol} on 127.0.0.1:{service.port} of its box"
+    return words + (f" · {', '.join(service.models)}" if service.models else "")
+
+
 def progress(job: Job) -> str:
-    """How far a job is, and how long it still takes at this pace."""
+    """How far a job is, and how long it still takes at this pace; of a service, how it is."""
+    if job.service is not None and job.progress is None:
+        return job.service.state if job.state not in ENDED_STATES else DASH
     if job.progress is None or job.progress.total <= 0:
         return DASH
     text = f"{100 * job.progress.done / job.progress.total:.0f} %"
@@ -157,6 +178,7 @@ def print_job(job: Job, as_json: bool, info: BoxInfo | None = None) -> None:
         **({"Time limit": duration(job.time_limit_s)} if job.time_limit_s else {}),
         "Exit code": DASH if job.exit_code is None else str(job.exit_code),
         "Progress": progress(job),
+        **({"Service": service_words(job)} if job.service else {}),
         **used(job, info),
         "Directory": job.directory,
     }
@@ -197,6 +219,10 @@ logs = Command(_add_logs_arguments, run_logs)
 def _add_wait_arguments(parser: argparse.ArgumentParser) -> None:
     _add_ids(parser)
     _add_json(parser)
+    parser.add_argument(
+        "--ready", action="store_true", help="only until the service that each is can be used"
+    )
+    parser.add_argument("--timeout", metavar="TIME", help="give up after so long, such as 5m")
 
 
 def run_wait(arguments: argparse.Namespace) -> int:
@@ -204,11 +230,21 @@ def run_wait(arguments: argparse.Namespace) -> int:
     from cockpit.cli.ring import ring
 
     settings = load_config(options_of(arguments)).bell_settings()
+    limit = arguments.timeout
+    limit_s = None if limit is None else parse_duration(limit, "--timeout")
 
     async def work(box: Box) -> int:
         async with box:
             ids = await expand(box, arguments.ids)
-            ended = [await wait_ended(box, job_id) for job_id in ids]
+            wait_one = wait_ready if arguments.ready else wait_ended
+            waiting = asyncio.gather(*(wait_one(box, job_id) for job_id in ids))
+            try:
+                ended = await asyncio.wait_for(waiting, limit_s)
+            except asyncio.TimeoutError:
+                what = "ready" if arguments.ready else "ended"
+                raise CockpitError(f"not {what} after {duration(limit_s or 0.0)}") from None
+        if arguments.ready:
+            return tell_ready(ended, arguments.json)
         for each in ended:
             if arguments.json:
                 print_job(each, as_json=True)
@@ -223,7 +259,34 @@ def run_wait(arguments: argparse.Namespace) -> int:
 wait = Command(_add_wait_arguments, run_wait)
 
 
-async def _stop_all(box: Box, jobs: Sequence[Job], grace_s: float) -> list[Job]:
+def tell_ready(jobs: Sequence[Job], as_json: bool) -> int:
+    """What became of services that were waited for: 0 when all of them can be used."""
+    code = 0
+    for each in jobs:
+        if as_json:
+            print_job(each, as_json=True)
+        service = each.service
+        if service is None:
+            raise UsageError(f"job {each.id} is no service: it is never ready")
+        models = f": {', '.join(service.models)}" if service.models else ""
+        reason = service.detail or each.reason
+        words = f" ({reason})" if reason and service.state != "ready" else models
+        print(f"cockpit: the service of job {each.id} is {service.state}{words}", file=sys.stderr)
+        code = code or int(service.state != "ready")
+    return code
+
+
+def _grace(text: str) -> float:
+    try:
+        grace_s = float(text)
+    except ValueError:
+        grace_s = -1.0
+    if not 0 <= grace_s <= 86400:
+        raise UsageError(f"--grace: {text!r} is no number of seconds from 0 to 86400")
+    return grace_s
+
+
+async def _stop_all(box: Box, jobs: Sequence[Job], grace_s: float | None) -> list[Job]:
     """Some at a time: each call has its own patience, and a thousand at once would use it up."""
     stopped: list[Job] = []
     for first in range(0, len(jobs), STOPPED_AT_ONCE):
@@ -235,19 +298,16 @@ async def _stop_all(box: Box, jobs: Sequence[Job], grace_s: float) -> list[Job]:
 def _add_stop_arguments(parser: argparse.ArgumentParser) -> None:
     _add_ids(parser)
     parser.add_argument(
-        "--grace", metavar="S", default="10", help="seconds from SIGTERM to SIGKILL (default: 10)"
+        "--grace",
+        metavar="S",
+        help="seconds from SIGTERM to SIGKILL (default: what a service takes to drain, else 10)",
     )
     _add_json(parser)
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Stop jobs; returns when everything they started is gone."""
-    try:
-        grace_s = float(arguments.grace)
-    except ValueError:
-        grace_s = -1.0
-    if not 0 <= grace_s <= 86400:
-        raise UsageError(f"--grace: {arguments.grace!r} is no number of seconds from 0 to 86400")
+    grace_s = None if arguments.grace is None else _grace(arguments.grace)
 
     async def work(box: Box) -> int:
         async with box:

@@ -32,7 +32,7 @@ GRACE_S = 3.0
 WARNINGS_MOST = 5
 EVENT_TYPES = (
     *("progress", "metrics", "kernel", "roofline", "frame"),
-    *("image", "table", "text", "checkpoint", "output", "message"),
+    *("image", "table", "text", "checkpoint", "output", "service", "message"),
 )
 
 

@@ -39,6 +39,7 @@ from cockpit.model.job import (
     JobImage,
     JobOutput,
     JobRequest,
+    JobService,
     JobState,
     JobTable,
     JobText,
@@ -46,6 +47,7 @@ from cockpit.model.job import (
     Progress,
     Prospect,
     Roofline,
+    ServiceWish,
     wants_notice,
 )
 from cockpit.model.usage import LedgerEntry, Run
@@ -68,6 +70,7 @@ __all__ = [
     "JobImage",
     "JobOutput",
     "JobRequest",
+    "JobService",
     "JobState",
     "JobTable",
     "JobText",
@@ -81,6 +84,7 @@ __all__ = [
     "Roofline",
     "Run",
     "Series",
+    "ServiceWish",
     "Severity",
     "Slice",
     "Snapshot",

@@ -130,6 +130,31 @@ class JobOutput:
 
 
 @dataclass(frozen=True)
+class ServiceWish:
+    """Of a job that serves until it is stopped: what its clients speak, and how it is ready."""
+
+    protocol: str = "http"
+    """`openai` for what answers under /v1 as OpenAI's API does."""
+    ready: str = "event"
+    """The workload says so itself, or a path that answers 200 then, such as /health."""
+    drain_s: float = 30.0
+    """How long a stop lets it finish what it is answering, unless it is told otherwise."""
+
+
+@dataclass(frozen=True)
+class JobService:
+    """How a service is."""
+
+    protocol: str
+    state: Literal["starting", "ready", "draining", "failed", "ended"]
+    port: int | None = None
+    """On the loopback of its box."""
+    models: tuple[str, ...] = ()
+    since_s: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class ArrayMember:
     """Which one of an array's jobs this is."""
 
@@ -188,6 +213,8 @@ class Job:
     """Where its newest checkpoint lies."""
     outputs: Mapping[str, JobOutput] = field(default_factory=dict)
     """What it left for others, by name: `job:ID` means them."""
+    service: JobService | None = None
+    """Of a job that serves; its key is told by `job.service` alone."""
     views: tuple[Mapping[str, Any], ...] = ()
     """From the plugin: what its job screen shows."""
     directory: str = ""
@@ -274,6 +301,7 @@ class JobRequest:
     snapshot_directory: str | None = None
     """Copied into the job directory at submit; the command runs inside that copy."""
     views: tuple[Mapping[str, Any], ...] = ()
+    service: ServiceWish | None = None
     token: str | None = None
     """Chosen by the client: submitting the same token twice makes one job."""
     notify: bool | None = None

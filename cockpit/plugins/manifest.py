@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import UsageError
+from cockpit.model import ServiceWish
 from cockpit.parameters import Parameter, check_value, parse_parameter
 from cockpit.plugins.families import LOCK, check_family
 from cockpit.plugins.model import Bench, GpuNeed, Plugin, Preset
@@ -52,9 +53,14 @@ KEYS = (
     "views",
     "check",
     "bench",
+    "service",
 )
+SERVICE_KEYS = ("protocol", "ready", "drain_s")
+PROTOCOLS = ("http", "openai")
+DRAIN_MOST_S = 3600.0
 PRESET_KEYS = ("title", "summary", "parameters", "gpus")
 BENCH_KEYS = ("command", "requires", "parameters")
+READY_PATH = re.compile(r"/[!-~]*")
 PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 Table = Mapping[str, Any]
@@ -111,6 +117,7 @@ def _plugin(table: Table, directory: Path, wanted: str | None) -> Plugin:
         views=_views(table.get("views", [])),
         check=_check(table.get("check", {}), parameters),
         bench=_bench(table.get("bench"), parameters, command),
+        service=_service(table.get("service")),
     )
 
 
@@ -219,6 +226,24 @@ def _bench(value: Any, parameters: Sequence[Parameter], command: tuple[str, ...]
         requires=_texts(table, "requires", "bench."),
         parameters=_values(table.get("parameters", {}), "bench.parameters", parameters),
     )
+
+
+def _service(value: Any) -> ServiceWish | None:
+    if value is None:
+        return None
+    table = _table(value, SERVICE_KEYS, "service")
+    protocol = table.get("protocol", "http")
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"service.protocol: got {protocol!r}, wants {' or '.join(PROTOCOLS)}")
+    ready = table.get("ready", "event")
+    if ready != "event" and not (isinstance(ready, str) and READY_PATH.fullmatch(ready)):
+        raise ValueError(f'service.ready: got {ready!r}, wants "event" or a path such as /health')
+    drain_s = table.get("drain_s", 30.0)
+    if type(drain_s) not in (int, float) or not 0 <= drain_s <= DRAIN_MOST_S:
+        raise ValueError(
+            f"service.drain_s: got {drain_s!r}, wants seconds from 0 to {DRAIN_MOST_S:.0f}"
+        )
+    return ServiceWish(protocol, ready, float(drain_s))
 
 
 def _views(value: Any) -> tuple[Table, ...]:

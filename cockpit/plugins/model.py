@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cockpit.model import FamilyMember
+from cockpit.model import FamilyMember, ServiceWish
 from cockpit.parameters import Parameter
 
 Origin = Literal["package", "shipped", "yours", "configured"]
@@ -77,6 +77,8 @@ class Plugin:
     parameters: tuple[Parameter, ...] = ()
     presets: tuple[Preset, ...] = ()
     views: tuple[Mapping[str, Any], ...] = ()
+    service: ServiceWish | None = None
+    """Of a plugin that serves until it is stopped."""
     check: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of a run that is short, for `cockpit plugins check`."""
     bench: Bench | None = None

@@ -85,6 +85,7 @@ def request(
         parameters=validate(plugin, parameters),
         environment=dict(environment or {}),
         views=plugin.views,
+        service=plugin.service,
         token=token,
     )
 
@@ -109,5 +110,6 @@ def bench_request(
         plain,
         name=f"bench-{plugin.name}",
         command=bench.command,
+        service=None,
         views=({"type": "table", "name": BENCH_TABLE, "title": "Benchmark"},),
     )

@@ -28,6 +28,7 @@ from cockpit.sdk.reports import (
     text_content,
     write_whole,
 )
+from cockpit.sdk.services import ServiceAccess, find_service
 
 EVENT_INTERVAL_S = 0.1
 PRINT_INTERVAL_S = 1.0
@@ -258,6 +259,40 @@ class Job:
         if reference.startswith(PREFIX):
             return str(self.find_output(reference, "model"))
         return reference
+
+    @property
+    def service_port(self) -> int | None:
+        """The port of the loopback on which this service is to listen; None if it is none."""
+        port = self._environment.get("COCKPIT_SERVICE_PORT")
+        return int(port) if port else None
+
+    @property
+    def service_key(self) -> str | None:
+        """What clients of this service have to send as `Authorization: Bearer …`."""
+        return self._environment.get("COCKPIT_SERVICE_KEY") or None
+
+    def ready(self, models: Sequence[str] = (), detail: str = "") -> None:
+        """Say that this service answers now; say it again when the list of models changes."""
+        self._tell_service("ready", models, detail)
+
+    def draining(self, models: Sequence[str] = (), detail: str = "") -> None:
+        """Say that it finishes what it is answering, and takes nothing new."""
+        self._tell_service("draining", models, detail)
+
+    def service_failed(self, reason: str) -> None:
+        """Say why it cannot serve; end with an exit code other than 0 then."""
+        self._tell_service("failed", (), reason)
+
+    def _tell_service(self, state: str, models: Sequence[str], detail: str) -> None:
+        told = {"state": state, "models": [str(name) for name in models], "detail": detail[:500]}
+        self._out.send(self._event("service", **told))
+
+    def find_service(self, reference: str) -> ServiceAccess:
+        """How another job's service is reached; `reference` is such as job:12.
+
+        Raises ValueError, in words for the person, if there is none that is ready.
+        """
+        return find_service(self.directory.absolute().parent, reference)
 
     def message(self, text: str, level: str = "info") -> None:
         """Say something to the person; also printed, so that it is in the job's log.

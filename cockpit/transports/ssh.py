@@ -59,6 +59,8 @@ class SshTransport:
         self.note = ""
         """What the person should know of how the agent runs there."""
         self._connection = SshConnection(host, ask, config)
+        self._forwards: dict[int, tuple[asyncssh.SSHClientConnection | None, int]] = {}
+        """Port of the box → the connection that leads to it, and the port here."""
 
     async def open(self) -> tuple[LineReader, LineWriter]:
         """A stream to the agent, which is sent and started when there is none."""
@@ -84,10 +86,17 @@ class SshTransport:
     async def forward(self, port: int) -> int:
         """A port of this machine, on loopback alone, that leads to `port` of the box's loopback."""
         connection = await self._connection.get()
+        made_by, local = self._forwards.get(port, (None, 0))
+        if made_by is connection:
+            return local
         try:
+            # The port that it had over an earlier connection, if nobody has taken it meanwhile.
+            listener = await connection.forward_local_port("127.0.0.1", local, "127.0.0.1", port)
+        except OSError:
             listener = await connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", port)
-        except (OSError, asyncssh.Error) as error:
+        except asyncssh.Error as error:
             raise unreachable(self.name, error) from None
+        self._forwards[port] = connection, listener.get_port()
         return listener.get_port()
 
     async def close(self) -> None:

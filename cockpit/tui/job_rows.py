@@ -27,6 +27,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 _BAR = " ▏▎▍▌▋▊▉█"
 _FOLDED, _UNFOLDED = "▸", "▾"
+_SERVICE_INKS = {"ready": "success", "failed": "error", "draining": "warning"}
 
 
 def progress_bar(share: float | None, width: int) -> tuple[Span, ...]:
@@ -93,6 +94,8 @@ def _progress(listed: JobList, job: Job) -> tuple[Span, ...]:
         return (*_bar(share_done(job) or 0.0, max(14 - len(text), 3)), (text, "text"))
     if job.state == "PENDING":
         return ((listed.place(job), "text"),)
+    if job.service is not None and job.progress is None and job.state not in ENDED_STATES:
+        return ((job.service.state, _SERVICE_INKS.get(job.service.state, "text")),)
     share = share_done(job)
     if share is None and job.state in ENDED_STATES:
         return (("", ""),)

@@ -40,10 +40,7 @@ def target_of(chosen: Mapping[str, Any]) -> tuple[Target, tuple[str, ...]]:
     if bool(chosen["target"]) == bool(chosen["url"]):
         raise ValueError("Choose one endpoint: --target job:ID, --target self or --url URL.")
     if chosen["target"]:
-        find = getattr(job, "find_service", None)
-        if find is None:
-            raise ValueError("--target job:ID: this cockpit runs no services; choose --url URL.")
-        access = find(chosen["target"])
+        access = job.find_service(chosen["target"])
         target = Target(access.base_url, access.key or "", "", chosen["api"])
         return target, tuple(access.models)
     url = str(chosen["url"]).rstrip("/")

@@ -6,10 +6,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +109,7 @@ def test_every_block_is_one_that_is_run() -> None:
         ("python", "workload.py"),
         ("python", "bench.py"),
         ("python", "pictures.py"),
+        ("python", "serving.py"),
         ("markdown", "README.md"),
     }
 
@@ -163,6 +168,46 @@ def test_the_pictures_and_texts_of_the_page_are_shown(
     assert set(tail.images) == {"slope"} and set(tail.texts) == {"sample"}
     data = (tmp_path / tail.images["slope"].path).read_bytes()
     assert struct.unpack_from(">II", data, 16) == (256, 64)
+
+
+def test_the_service_of_the_page_is_ready_wants_its_key_and_drains(
+    followed: str, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    events = tmp_path / "events.jsonl"
+    program = subprocess.Popen(
+        [sys.executable, "serving.py"],
+        cwd=newcomer.folder,
+        env={
+            **newcomer.environment,
+            "COCKPIT_JOB_DIR": str(tmp_path),
+            "COCKPIT_EVENTS": str(events),
+            "COCKPIT_SERVICE_PORT": str(port),
+            "COCKPIT_SERVICE_KEY": "a-key",
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    tail = EventTail(events)
+    try:
+        deadline = time.monotonic() + 60
+        while tail.service is None:
+            assert time.monotonic() < deadline and program.poll() is None
+            time.sleep(0.05)
+            tail.read_all()
+        assert (tail.service.state, tail.service.models) == ("ready", ("pond",))
+        address = f"http://127.0.0.1:{port}/"
+        request = urllib.request.Request(address, headers={"Authorization": "Bearer a-key"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.read() == b"still water\n"
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(address, timeout=10)
+    finally:
+        program.terminate()
+        assert program.wait(20) == 0
+    tail.read_all()
+    assert tail.service.state == "draining"
 
 
 def test_the_package_of_the_page_brings_its_plugin(

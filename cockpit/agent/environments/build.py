@@ -217,8 +217,14 @@ def say(line: str) -> None:
 def main(text: str) -> int:
     """Exit code 0 when the environment is there, 1 with an explanation when it could not be built."""
     # As an exception, so that what was half built is deleted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    order = BuildOrder.loads(text)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        return _build(BuildOrder.loads(text))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _build(order: BuildOrder) -> int:
     try:
         if order.prebuilt is not None:
             take_prebuilt(order, order.prebuilt)

@@ -32,6 +32,16 @@ class Picture:
     """Where in the event file it was told."""
 
 
+@dataclass(frozen=True)
+class ToldService:
+    """What a service said of itself last."""
+
+    state: str
+    since_s: float
+    models: tuple[str, ...] = ()
+    detail: str = ""
+
+
 class EventTail:
     """Follows one `events.jsonl`. Bad lines are counted in `bad_lines`, never fatal."""
 
@@ -50,6 +60,7 @@ class EventTail:
         """Name → byte in the file at which the newest one is told: the content stays there."""
         self.checkpoint: str | None = None
         self.outputs: dict[str, JobOutput] = {}
+        self.service: ToldService | None = None
         self.message = ""
         self.bad_lines = 0
         self._path = path
@@ -70,6 +81,7 @@ class EventTail:
             "text": self._on_text,
             "checkpoint": self._on_checkpoint,
             "output": self._on_output,
+            "service": self._on_service,
             "message": self._on_message,
         }
 
@@ -218,6 +230,22 @@ class EventTail:
         )
         if name in self.outputs or len(self.outputs) < NAMES_KEPT:
             self.outputs[name] = told
+
+    def _on_service(self, event: dict[str, Any]) -> None:
+        state, models = event["state"], event.get("models", [])
+        if state not in ("ready", "draining", "failed"):
+            raise ValueError(f"a service is not {state!r:.60}")
+        if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+            raise ValueError("the models of a service are a list of names")
+        time_s = _number(event.get("time_s", 0.0))
+        before = self.service
+        same = before is not None and before.state == state
+        self.service = ToldService(
+            state,
+            before.since_s if before is not None and same else time_s,
+            tuple(name[:200] for name in models[:NAMES_KEPT]),
+            str(event.get("detail", ""))[:500],
+        )
 
     def _on_message(self, event: dict[str, Any]) -> None:
         self.message = str(event["text"])[:500]

@@ -9,6 +9,7 @@ from pathlib import Path
 from cockpit import paths, secret_names
 from cockpit.agent.environments.choice import Environment, choose, need_of
 from cockpit.agent.jobs.executor import Grant, Stage, Start
+from cockpit.agent.jobs.services import KEY, PORT
 from cockpit.agent.jobs.store import JobDirectory, Spec
 from cockpit.model import JobRequest
 from cockpit.settings import EnvironmentSettings
@@ -88,10 +89,12 @@ def plan(
     grant: Grant,
     sdk: Path,
     settings: EnvironmentSettings,
+    port: int | None = None,
 ) -> Start:
     """The start of a job on these devices. A plugin's `python` is that of its environment.
 
-    Raises OSError if the job cannot be led to its environment.
+    `port` is that of a service; its key comes as a secret. Raises OSError if the job cannot be led
+    to its environment.
     """
     request = spec.request
     need = need_of(request, directory.code, settings)
@@ -111,9 +114,11 @@ def plan(
         "COCKPIT_PARAMETERS": str(directory.path / "parameters.json"),
         "COCKPIT_EVENTS": str(directory.events),
         **_array_environment(spec),
+        **({} if port is None else {PORT: str(port)}),
     }
     where = _working_directory(request, directory)
-    workload = Stage(command, where, environment, secrets=request.secrets)
+    names = request.secrets if port is None else (*request.secrets, KEY)
+    workload = Stage(command, where, environment, secrets=names)
     if chosen.build is None:
         return Start((workload,), grant, request.time_limit_s)
     mark = {name: environment[name] for name in ("COCKPIT_JOB_ID", "COCKPIT_JOB_DIR")}

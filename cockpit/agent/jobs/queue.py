@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy
+from cockpit.agent.jobs import dependencies, leaks, planning, retries, sdk_copy, services
 from cockpit.agent.jobs.accounting import Rates
 from cockpit.agent.jobs.allocation import Decision, Waiting, decide
 from cockpit.agent.jobs.books import Books
@@ -257,8 +258,12 @@ class JobQueue:
             if self._sdk is None:
                 self._sdk = sdk_copy.materialise(self._directory)
             settings = self.settings.environments
-            start = planning.plan(record.spec, record.directory, grant, self._sdk, settings)
-            secrets = self._vault.of(record.id)
+            access = self._access(record)
+            port = access.port if access else None
+            start = planning.plan(record.spec, record.directory, grant, self._sdk, settings, port)
+            secrets = dict(self._vault.of(record.id))
+            if access is not None:
+                secrets[services.KEY] = access.key
             record.running = self._executor.start(record.directory, start, secrets)
         except OSError as error:
             return "" if self._gone(record) else f"it could not be started yet: {error}"
@@ -268,6 +273,27 @@ class JobQueue:
         where = ", ".join(device.name for device in devices)
         self.teller.say(record, "info", f"started on {where}" if where else "started")
         return ""
+
+    def _access(self, record: Record) -> services.Access | None:
+        """A port and a key for the attempt that begins; None for a job that is no service."""
+        if record.spec.request.service is None:
+            return None
+        ports = [
+            access.port
+            for each in self.live.values()
+            if each.status and (access := services.access_of(each.directory.path)) is not None
+        ]
+        return services.prepare(record.directory, ports)
+
+    def services(self) -> Iterator[services.Asked]:
+        """Those that run and whose readiness has to be found out."""
+        for record in tuple(self.live.values()):
+            if not record.status or record.ended or record.spec.request.service is None:
+                continue
+            path = record.spec.request.service.ready
+            if path != "event":
+                tell = partial(self.teller.tell, record)
+                yield services.Asked(path, record.directory.path, record.look, tell)
 
     def _prepare_soon(self) -> None:
         """Once for all that are started at this moment, and not while they begin."""

@@ -17,8 +17,9 @@ from cockpit.agent.jobs.events import EventTail
 from cockpit.agent.jobs.executor import Grant, Running
 from cockpit.agent.jobs.index import Row
 from cockpit.agent.jobs.resources import Wish, wish_of
+from cockpit.agent.jobs.services import Look, shown
 from cockpit.agent.jobs.store import JobDirectory, Spec
-from cockpit.model import ENDED_STATES, Job
+from cockpit.model import ENDED_STATES, Job, JobService
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Record:
     """Set when the job has ended and nothing of it is left."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     published: Job | None = None
+    look: Look = field(default_factory=Look)
+    """What the agent has seen of the service that it is, if it is one."""
     row: Row | None = None
     """What the index knows of a job that ended before this agent started."""
 
@@ -123,6 +126,7 @@ class Record:
         """The present attempt is history, and the job waits for its next one."""
         self.earlier.append({**self.status, "slices": self.grant.slices})
         self.status, self.grant, self.running, self.left = {}, Grant(), None, None
+        self.look = Look()
         self.trying_again = False
 
     @cached_property
@@ -227,6 +231,7 @@ class Record:
             texts=tuple(tail.texts),
             checkpoint=tail.checkpoint,
             outputs=dict(tail.outputs),
+            service=self._service(),
             views=request.views,
             directory=str(self.directory.path),
             log_bytes=self.directory.log_bytes(),
@@ -242,6 +247,20 @@ class Record:
             array=self.spec.array,
             placement=self.grant.placement,
             left=self.left,
+        )
+
+    def _service(self) -> JobService | None:
+        wish = self.spec.request.service
+        if wish is None:
+            return None
+        return shown(
+            wish,
+            self.directory.path,
+            self.state,
+            self.started_s,
+            self.ended and not self.trying_again,
+            self.events().service,
+            self.look,
         )
 
     def _reason(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.agent.environments.service import EnvironmentService
-from cockpit.agent.jobs import contents, files, listing, planning, reading
+from cockpit.agent.jobs import contents, files, listing, planning, reading, services
 from cockpit.agent.jobs.executor import Executor, LocalExecutor
 from cockpit.agent.jobs.index import JobIndex
 from cockpit.agent.jobs.prospects import prospect
@@ -50,6 +50,7 @@ class JobService:
         )
         environments = EnvironmentService(planning.environments_dir(), settings.environments)
         self._submission = Submission(self._queue, directory)
+        self._watch = services.Watch(self._queue.services)
         self.methods: Mapping[str, Method] = {
             "job.submit": self._submit,
             "job.prospect": self._prospect,
@@ -67,6 +68,7 @@ class JobService:
             "job.image": self._image,
             "job.table": self._table,
             "job.text": self._text,
+            "job.service": self._service,
             "job.files": self._files,
             "job.read": self._read,
             "usage": self._usage,
@@ -82,9 +84,11 @@ class JobService:
     async def start(self) -> None:
         """Read every job directory; pick up what runs, bury what died, queue what waits."""
         await self._queue.start()
+        self._watch.start()
 
     async def close(self) -> None:
         """Stop watching. The jobs go on in their shims."""
+        await self._watch.close()
         await self._submission.close()
         await self._queue.close()
 
@@ -127,7 +131,8 @@ class JobService:
 
     async def _stop(self, params: dict[str, Any]) -> Job:
         record = self._find(params)
-        grace_s = params.get("grace_s", DEFAULT_GRACE_S)
+        wish = record.spec.request.service if record.final is None else None
+        grace_s = params.get("grace_s", wish.drain_s if wish else DEFAULT_GRACE_S)
         if type(grace_s) not in (int, float) or not 0 <= grace_s < 1e9:
             raise RpcError(INVALID_PARAMS, f'"grace_s" must be seconds, got {grace_s!r:.60}')
         try:
@@ -174,6 +179,17 @@ class JobService:
     async def _text(self, params: dict[str, Any]) -> dict[str, Any]:
         record = self._find(params)
         return contents.text(record, await record.all_events(), params)
+
+    async def _service(self, params: dict[str, Any]) -> dict[str, Any]:
+        record = self._find(params)
+        job = self._queue.teller.show(record)
+        if job.service is None:
+            raise RpcError(REFUSED, f"job {job.id} is no service")
+        access = services.access_of(record.directory.path)
+        if job.service.state == "ended" or job.started_s is None or access is None:
+            raise RpcError(REFUSED, f"the service of job {job.id} does not run: it is {job.state}")
+        told = {"protocol": job.service.protocol, "state": job.service.state}
+        return {**told, "models": list(job.service.models), "port": access.port, "key": access.key}
 
     async def _files(self, params: dict[str, Any]) -> dict[str, Any]:
         return await asyncio.to_thread(files.listing, self._find(params), params)

@@ -24,6 +24,7 @@ def about_rows(
     """Name and value of each; what the job has none of is left out, what is not known is —."""
     return [
         *_part("Where", _where(job, indices)),
+        *_part("Serves", _serves(job, now_s)),
         *_part("Asked for", _asked(job)),
         *_part("Parameters", {name: str(value) for name, value in (parameters or {}).items()}),
         *_part("When", _when(job, now_s)),
@@ -52,6 +53,20 @@ def _where(job: Job, indices: dict[str, int]) -> dict[str, str]:
         **({"slices": ", ".join(job.slices)} if job.slices else {}),
         **({"why here": job.placement} if job.placement else {}),
         **({"reason": job.reason} if job.reason else {}),
+    }
+
+
+def _serves(job: Job, now_s: float) -> dict[str, str]:
+    service = job.service
+    if service is None:
+        return {}
+    where = f"127.0.0.1:{service.port} of its box" if service.port else phrases.NONE
+    return {
+        "state": service.state + (f": {service.detail}" if service.detail else ""),
+        **({"since": phrases.clock(service.since_s, now_s)} if service.since_s else {}),
+        "protocol": service.protocol,
+        "port": where,
+        **({"models": ", ".join(service.models)} if service.models else {}),
     }
 
 
