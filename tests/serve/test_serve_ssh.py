@@ -162,7 +162,9 @@ async def test_a_viewers_screen_acts_by_no_key_and_no_word(served: Served) -> No
         for key in ("x", "R", "E"):
             screen.type(key)
             await screen.until("you are here as viewer")
-        screen.type(":launch")
+        screen.type(":")
+        await screen.until("Search for commands")
+        screen.type("launch")
         await screen.until("launch")
         screen.type("\r\r\r")
         await asyncio.sleep(0.5)

@@ -100,7 +100,9 @@ class Installer:
 
     def _environment(self) -> Mapping[str, str]:
         environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
-        environment.pop("VIRTUAL_ENV", None)
+        # How far it is stands in the job's reason, whatever the person's own uv is told to print.
+        for name in ("VIRTUAL_ENV", "UV_NO_PROGRESS", "UV_QUIET"):
+            environment.pop(name, None)
         if self._offline:
             environment.update(UV_OFFLINE="1", PIP_NO_INDEX="1")
         if self.torch_backend == "index":
