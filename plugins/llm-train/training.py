@@ -87,14 +87,16 @@ class Training:
                 break
             is_last = self.step == self.recipe.steps
             if self.step % evaluate_every == 0 or (is_last and not stopping):
+                self._tell_speed()
                 self.evaluate()
                 show()
-                self._untold = (0.0, 0)
                 self._speed.begin()
             if save_every > 0:
                 due = self.step % save_every == 0
             if due and not is_last and not stopping:
+                self._tell_speed()
                 save()
+                self._speed.begin()
                 saved_step, saved_s = self.step, time.monotonic()
             if stopping:
                 break
@@ -192,11 +194,18 @@ class Training:
         spent, learned = self._untold[0] + seconds, self._untold[1] + tokens
         self._untold = (spent, learned)
         if spent >= TELL_S:
-            told = self._speed.metrics(learned, spent)
-            job.metrics(step=self.step, **told)
-            job.table("speed", COLUMNS, self._speed.rows(told))
-            self._untold = (0.0, 0)
-            self._speed.begin()
+            self._tell_speed()
+
+    def _tell_speed(self) -> None:
+        """Of the steps since it was told last; only the first rank has any."""
+        spent, learned = self._untold
+        if not learned:
+            return
+        told = self._speed.metrics(learned, spent)
+        job.metrics(step=self.step, **told)
+        job.table("speed", COLUMNS, self._speed.rows(told))
+        self._untold = (0.0, 0)
+        self._speed.begin()
 
     def _batch(self) -> torch.Tensor | None:
         """The rows of the next step on every rank, [rows, tokens]; None if the data is bad.
