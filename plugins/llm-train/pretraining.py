@@ -92,11 +92,7 @@ class _Pretraining:
             self._say(f"{training.failed} Choose a lower --learning-rate.", "error")
             return 1
         if training.bad_data:
-            self._say(
-                f"{training.bad_data} What was learned until step {training.step:,} is in the"
-                " checkpoint, from which --restart goes on.",
-                "error",
-            )
+            self._say(f"{training.bad_data}{self._where_to_go_on()}", "error")
             return 2
         self._tell_the_end(training)
         return 0 if self._leave(model, training.step) else 1
@@ -208,6 +204,11 @@ class _Pretraining:
             self._say(f"No checkpoint: {error.strerror or error}.", "warning")
             return
         job.checkpoint(path)
+
+    def _where_to_go_on(self) -> str:
+        """In words, if there is anywhere."""
+        newest = checkpoint.newest(job.directory / checkpoint.FOLDER)
+        return f" --restart {newest} goes on from what was learned before." if newest else ""
 
     def _tell_the_end(self, training: Training) -> None:
         place = training.place

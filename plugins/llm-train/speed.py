@@ -23,7 +23,8 @@ class Speed:
         self._handles: list[Any] = []
         self._nvml: Any = None
         self._energy_j: float | None = None
-        self._peak, self.why_no_mfu, self.why_no_energy = None, "", ""
+        self._peak: float | None = None
+        self.why_no_mfu = self.why_no_energy = ""
         if device == "cpu":
             self.why_no_mfu = "a CPU has no figure of its peak to compare with"
             self.why_no_energy = "it runs without a GPU, and only GPUs count their energy"
@@ -31,7 +32,9 @@ class Speed:
         import torch
 
         name = torch.cuda.get_device_name(device)
-        self._peak = next((peak for part, peak in PEAKS.items() if part in name), None)
+        # A slice is named after its card, and has a part of its peak.
+        if "MIG" not in name:
+            self._peak = next((peak for part, peak in PEAKS.items() if part in name), None)
         if self._peak is None:
             self.why_no_mfu = f"the peak of a {name} is not known here"
         self._find_counters(torch)

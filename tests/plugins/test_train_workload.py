@@ -189,17 +189,24 @@ def test_one_that_is_stopped_saves_and_leaves_its_model(
 def test_a_bad_line_on_the_way_ends_with_its_place_after_a_checkpoint(
     home: Path, processes: int
 ) -> None:
-    path = Path(rows(home / f"bad-{processes}.jsonl", 400))
+    path = Path(rows(home / f"bad-{processes}.jsonl"))
     with path.open("a") as file:
         file.write('{"text": 1}\n')
     directory = home / f"bad-{processes}"
-    choice = {"data": str(path), "steps": 10_000, "processes": processes, "shuffle": 0}
-    run = taught(directory, **choice, eval_tokens=32)
+    choice = {"data": str(path), "steps": 60, "processes": processes, "eval_tokens": 32}
+    run = taught(directory, **choice)
     assert run.code == 2, run.log
-    assert f"{path.name}:401: has a int and no text as 'text'" in run.messages()[-1]
+    said = run.messages()[-1]
+    assert f"{path.name}:61: has a int and no text as 'text'" in said
     assert "Traceback" not in run.log
-    assert len(events(directory, "checkpoint")) == 1
+    (told,) = events(directory, "checkpoint")
+    assert f"{told['path']} goes on" in said
     assert not events(directory, "output")
+    if processes == 1:
+        after = taught(home / "bad-on", **choice, restart=str(directory), skip_bad=True)
+        assert after.code == 0, after.log
+        assert "rows that could not be used were left out" in after.log
+        assert max(figures(home / "bad-on", "loss")) == 60
 
 
 @pytest.mark.parametrize(
